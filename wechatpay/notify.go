@@ -80,6 +80,9 @@ func (c *Client) ParseNotification(ctx context.Context, header http.Header, body
 		return nil, fmt.Errorf("%w: %w", ErrBadMessage, err)
 	}
 	n.Serial = serial
+	if n.Transaction != nil {
+		n.Transaction.Serial = serial
+	}
 	return n, nil
 }
 

@@ -320,6 +320,7 @@ func (c *Client) query(ctx context.Context, path string) (*Transaction, error) {
 	if err != nil {
 		return nil, uncertain(fmt.Errorf("read the answer: %w", err))
 	}
+	t.Serial = resp.Serial
 	return t, nil
 }
 

@@ -59,6 +59,9 @@ type Transaction struct {
 	Amount          Amount
 	DeviceID        string
 	PromotionDetail []Promotion
+
+	Raw    []byte // the verified JSON that it was read from, to be kept as evidence
+	Serial string // of the key that verified it
 }
 
 // Amount is what an order costs and what the buyer gave.
@@ -132,6 +135,7 @@ func parseTransaction(data []byte) (*Transaction, error) {
 		return nil, err
 	}
 	t := &Transaction{
+		Raw: data,
 		AppID:           w.AppID,
 		MerchantID:      w.MerchantID,
 		OutTradeNo:      w.OutTradeNo,

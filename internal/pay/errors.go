@@ -27,6 +27,9 @@ var ErrSettled = errors.New("the order has already been paid or closed at WeChat
 // ErrUnknownOrder is a verified payment of an order that this installation does not hold (yet).
 var ErrUnknownOrder = errors.New("a payment of an order that is not ours")
 
+// ErrUnknownMerchant means that a merchant number is not (or no longer) in the settings.
+var ErrUnknownMerchant = errors.New("no such merchant")
+
 // ErrUnverified is a message that claims to come from WeChat and can't be shown to: no signature, a wrong or a stale one,
 // or one by an unknown key. Nothing of it is believed or kept.
 var ErrUnverified = errors.New("not verified to come from WeChat")

@@ -34,7 +34,7 @@ func (s *Server) notifyV3(w http.ResponseWriter, r *http.Request) {
 	merchant := r.PathValue("merchant_id")
 	n, err := s.notifications.ParseNotification(ctx, merchant, r.Header, body)
 	switch {
-	case errors.Is(err, ErrUnknownMerchant):
+	case errors.Is(err, pay.ErrUnknownMerchant):
 		s.fail(w, http.StatusNotFound, "no such merchant")
 		return
 	case errors.Is(err, pay.ErrUnverified):

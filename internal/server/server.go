@@ -10,7 +10,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -30,13 +29,10 @@ const maxBody = 256 << 10
 // Notifications verifies what WeChat sends.
 type Notifications interface {
 	// ParseNotification verifies, decrypts and reads a notification that came to the address of one merchant, from its
-	// headers and its raw body. Its errors: ErrUnknownMerchant; pay.ErrUnverified; anything else means that it is
+	// headers and its raw body. Its errors: pay.ErrUnknownMerchant; pay.ErrUnverified; anything else means that it is
 	// WeChat's but can't be read now (a wrong APIv3 key, say), and should come again.
 	ParseNotification(ctx context.Context, merchantID string, header http.Header, body []byte) (pay.Notice, error)
 }
-
-// ErrUnknownMerchant means that no such merchant is configured.
-var ErrUnknownMerchant = errors.New("no such merchant")
 
 // Config is what a Server works with. All fields but Log are needed.
 type Config struct {
