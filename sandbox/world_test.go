@@ -404,3 +404,8 @@ func (w *world) httpRequest() *http.Request {
 	r.Header.Set("Content-Type", "application/json")
 	return r
 }
+
+// exchangeRequest is a right exchange of a code.
+func (w *world) exchangeRequest(code string) *http.Request {
+	return httptest.NewRequest("GET", "/sns/jscode2session?appid="+w.app.ID+"&secret="+w.app.Secret+"&js_code="+code+"&grant_type=authorization_code", nil)
+}
