@@ -403,6 +403,9 @@ func TestJournalIsBounded(t *testing.T) {
 	if len(all) != journalSize || all[0].Summary != fmt.Sprint(2*journalSize+17) || all[len(all)-1].Summary != fmt.Sprint(3*journalSize+16) {
 		t.Errorf("%d entries from %s on", len(all), all[0].Summary)
 	}
+	if n := len(w.journal.entries); n > 2*journalSize {
+		t.Errorf("%d entries are kept", n)
+	}
 	if n := len(all[0].Request); n > maxEntryText || n < maxEntryText-8 || !strings.HasSuffix(all[0].Request, "汉…") {
 		t.Errorf("%d bytes", n)
 	}

@@ -90,7 +90,7 @@ func TestKilled(t *testing.T) {
 	if got != want {
 		t.Errorf("after a kill\n%s\nwant\n%s", got, want)
 	}
-	if d := s.Now().Sub(time.Now()); d < 59*time.Second || d > time.Minute {
+	if d := time.Until(s.Now()); d < 59*time.Second || d > time.Minute {
 		t.Errorf("the clock is %s ahead", d)
 	}
 	again := *w
@@ -285,4 +285,34 @@ func TestRepeatsAfterRestart(t *testing.T) {
 			w.t.Errorf("%d came, %+v", len(all), n)
 		}
 	})
+}
+
+// What can't be written isn't answered for: the outcome is unknown, says the answer.
+func TestDiskFails(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	s, err := New(Options{Data: t.TempDir(), Merchants: w.Sandbox.Merchants(), Seed: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Sandbox, w.wire, w.url = s, wireTo{s}, "http://127.0.0.1"
+	w.place("order-000001", nil)
+	body := w.orderBody("order-000002", nil)
+	if err := s.disk.file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if r := w.call("POST", "/v3/pay/transactions/jsapi", body); r.status != 500 || r.code() != "SYSTEM_ERROR" || r.header.Get("Wechatpay-Signature") != "" {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+	// And from then on nothing is, since nobody knows what the file holds.
+	var e problem
+	if status := w.control("GET", "payments", nil, &e); status != 500 || e.Code != "internal" || !strings.Contains(e.Message, "write the sandbox's state") {
+		t.Errorf("%d %+v", status, e)
+	}
+	if _, err := s.Login(w.app.ID, "alice"); err == nil {
+		t.Error("logged in")
+	}
+	if err := s.Close(); err == nil {
+		t.Error("closed without a word")
+	}
 }

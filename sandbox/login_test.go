@@ -105,7 +105,8 @@ func TestLoginErrors(t *testing.T) {
 // A code is good once, for five minutes, and a failed exchange doesn't use it up.
 func TestCodes(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
+	at := time.Now()
+	w := newWorld(t, Options{Clock: func() time.Time { return at }})
 	code := w.code()
 	if s := w.exchange(code, map[string]any{"secret": "wrong"}); s.Number != 40125 {
 		t.Errorf("%+v", s)

@@ -112,8 +112,8 @@ func TestUnpaidQuery(t *testing.T) {
 // An order that isn't paid within seven days is closed by itself; before that, time_expire only closes the cashier.
 func TestOrdersEnd(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
-	now := w.Now()
+	now := time.Now().Truncate(time.Second) // time_expire has no fractions here
+	w := newWorld(t, Options{Clock: func() time.Time { return now }})
 	w.place("order-plain", nil)
 	limited := w.place("order-limited", map[string]any{"time_expire": stamp(now.Add(time.Hour))})
 	w.place("order-long", map[string]any{"time_expire": stamp(now.AddDate(0, 0, 10))})
@@ -139,7 +139,8 @@ func TestOrdersEnd(t *testing.T) {
 // A prepay id lives two hours; the order call gives another.
 func TestPrepayIDsEnd(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
+	at := time.Now()
+	w := newWorld(t, Options{Clock: func() time.Time { return at }})
 	id := w.place("order-000001", nil)
 	w.Advance(2*time.Hour - time.Second)
 	p := w.payment(id)
