@@ -134,21 +134,21 @@ func unknownCommand(app *kong.Node, word string) error {
 func unknownFlag(node *kong.Node, args []string) error {
 	var known []string
 	for _, f := range flagsOf(node) {
-		known = append(known, "--"+f.Name)
+		known = append(known, f.Name)
 	}
 	for _, arg := range args {
 		name, _, _ := strings.Cut(arg, "=")
-		if !strings.HasPrefix(name, "-") || name == "-h" || slices.Contains(known, name) {
+		if !strings.HasPrefix(name, "-") || name == "-h" || strings.HasPrefix(name, "--") && slices.Contains(known, name[2:]) {
 			continue
 		}
-		if near := settings.Nearest(name, known); near != "" {
-			return failure("没有选项 %[1]s。你是想用 %[2]s 吗？", "there is no flag %[1]s. Did you mean %[2]s?", name, near)
+		if near := settings.Nearest(strings.TrimLeft(name, "-"), known); near != "" {
+			return failure("没有选项 %[1]s。你是想用 --%[2]s 吗？", "there is no flag %[1]s. Did you mean --%[2]s?", name, near)
 		}
 		if node.Parent == nil {
 			return failure("没有选项 %s。命令的选项写在命令之后", "there is no flag %s. The flags of a command follow it", name)
 		}
 		return failure("fenhao %[2]s 没有选项 %[1]s。可用的选项：%[3]s", "fenhao %[2]s has no flag %[1]s. It has: %[3]s",
-			name, node.Name, strings.Join(known, ", "))
+			name, node.Name, "--"+strings.Join(known, ", --"))
 	}
 	return nil
 }

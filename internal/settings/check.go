@@ -33,8 +33,11 @@ func (r *reader) doubtful(at string, t Text) {
 	r.warn(name, nr, t)
 }
 
-// told reports whether something is wrong with the setting at path already.
+// told reports whether something is wrong with the setting at path already, its name included.
 func (r *reader) told(at string) bool {
+	if r.meant[at] {
+		return true
+	}
 	name, _ := r.where(at)
 	for _, p := range r.problems {
 		if p.Key == name {

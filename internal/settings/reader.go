@@ -27,6 +27,7 @@ type reader struct {
 	given    map[string]given // the scalars
 	counts   map[string]int   // of the entries of each list
 	lines    map[string]int   // of each section and list entry in the file
+	meant    map[string]bool  // the settings that a misspelt key was likely meant to be
 	problems []Problem
 	warnings []Problem
 }
@@ -192,7 +193,7 @@ func (r *reader) readFile() bool {
 		// The parser's own text quotes the lines around, secrets included: take its message alone.
 		line, message := 0, "?"
 		if e := (*yaml.SyntaxError)(nil); errors.As(err, &e) {
-			message = e.Message
+			message = strings.ReplaceAll(e.Message, "\t", `\t`)
 			if e.Token != nil && e.Token.Position != nil {
 				line = e.Token.Position.Line
 			}
@@ -258,7 +259,7 @@ func (r *reader) readSection(n ast.Node, t reflect.Type, at string) {
 		}
 		k, inFile, ok := find(keys, name)
 		if !ok {
-			r.unknownKey(keys, name, full, nr)
+			r.unknownKey(keys, name, at, nr)
 			continue
 		}
 		if first, again := seen[name]; again {
@@ -271,14 +272,11 @@ func (r *reader) readSection(n ast.Node, t reflect.Type, at string) {
 	}
 }
 
-func (r *reader) unknownKey(keys []key, name, full string, nr int) {
-	if near := Nearest(name, names(keys)); near != "" {
-		r.whole(full, nr, say("未知设置 %[1]q（第 %[2]d 行），你是想写 %[3]q 吗？",
-			"unknown setting %[1]q (line %[2]d). Did you mean %[3]q?", name, nr, near))
-		return
-	}
+// unknownKey tells that name means nothing in the section at path at.
+func (r *reader) unknownKey(keys []key, name, at string, nr int) {
+	full := join(at, name)
 	if where, ok := home(reflect.TypeFor[Settings](), "", name); ok {
-		zh, en := where+" 之下", "under "+where
+		zh, en := " "+where+" 之下", "under "+where
 		if where == "" {
 			zh, en = "最外层", "at the top level"
 		}
@@ -286,6 +284,13 @@ func (r *reader) unknownKey(keys []key, name, full string, nr int) {
 			fmt.Sprintf("设置 %q（第 %d 行）的位置不对，应写在%s", name, nr, zh),
 			fmt.Sprintf("setting %q (line %d) is in the wrong place: it belongs %s", name, nr, en),
 		})
+		return
+	}
+	if near := Nearest(name, names(keys)); near != "" {
+		k, _, _ := find(keys, near)
+		r.meant[join(at, k.name)] = true
+		r.whole(full, nr, say("未知设置 %[1]q（第 %[2]d 行），你是想写 %[3]q 吗？",
+			"unknown setting %[1]q (line %[2]d). Did you mean %[3]q?", name, nr, near))
 		return
 	}
 	r.whole(full, nr, say("未知设置 %[1]q（第 %[2]d 行）。这里可用：%[3]s", "unknown setting %[1]q (line %[2]d). Here there are: %[3]s",
@@ -331,7 +336,6 @@ func (r *reader) readList(n ast.Node, k key, at, full string, nr int) {
 	}
 	sequence, ok := n.(*ast.SequenceNode)
 	if !ok {
-		r.counts[at] = 1 // so that nothing is called missing besides
 		r.wrong(full, nr, say("这里要写列表：每一项另起一行，以“- ”开头", "a list belongs here: each entry on its own line, beginning with \"- \""))
 		return
 	}
