@@ -58,7 +58,9 @@ var mayNot = map[string]string{
 var alone = []string{"money", "wechatpay", "wechatpay/apiv2", "miniprogram", "webhook", "sandbox"}
 
 // inMoney are the packages where amounts are reckoned: no floating point.
-var inMoney = []string{"money", "wechatpay", "wechatpay/apiv2", "webhook", "sandbox", "internal/pay", "internal/store", "internal/wechat"}
+var inMoney = []string{
+	"money", "wechatpay", "wechatpay/apiv2", "webhook", "sandbox", "internal/pay", "internal/store", "internal/wechat",
+}
 
 // floats are the exceptions: the package and the function or field, with the reason.
 var floats = map[string]string{
@@ -91,7 +93,8 @@ var house = sync.OnceValues(func() ([]pkg, error) {
 		if entry.IsDir() {
 			_, nested := os.Stat(filepath.Join(name, "go.mod"))
 			base := path.Base(name)
-			if name != "." && (nested == nil || base == "node_modules" || base == "testdata" || base[0] == '.' || base[0] == '_') {
+			foreign := nested == nil || base == "node_modules" || base == "testdata" || base[0] == '.' || base[0] == '_'
+			if name != "." && foreign {
 				return filepath.SkipDir
 			}
 			return nil
@@ -265,7 +268,8 @@ func TestPackageComments(t *testing.T) {
 			begin = "Command " + path.Base(p.path) + " "
 		}
 		if len(comments) != 1 || !strings.HasPrefix(comments[0], begin) || strings.Count(comments[0], "\n") < 2 {
-			t.Errorf("%s has %d package comments, want one that begins with %q and tells a newcomer more than a line", p.path, len(comments), begin)
+			t.Errorf("%s has %d package comments, want one that begins with %q and tells a newcomer more than a line",
+				p.path, len(comments), begin)
 		}
 	}
 }
@@ -352,7 +356,8 @@ func TestForbiddenNames(t *testing.T) {
 					}
 				case *ast.SelectorExpr:
 					if x, ok := n.X.(*ast.Ident); ok && x.Name == "time" && n.Sel.Name == "Sleep" && f.test && !fakeTime {
-						t.Errorf("%s: tests don't sleep: wait for a channel, or run on the fake time of testing/synctest", fset.Position(n.Pos()))
+						t.Errorf("%s: tests don't sleep: wait for a channel, or run on the fake time of testing/synctest",
+							fset.Position(n.Pos()))
 					}
 				}
 			})
@@ -429,7 +434,11 @@ type checker struct {
 
 func typeCheck(all []pkg) *checker {
 	c := &checker{
-		info: &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Defs: map[*ast.Ident]types.Object{}, Uses: map[*ast.Ident]types.Object{}},
+		info: &types.Info{
+			Types: map[ast.Expr]types.TypeAndValue{},
+			Defs:  map[*ast.Ident]types.Object{},
+			Uses:  map[*ast.Ident]types.Object{},
+		},
 		done: map[string]*types.Package{}, all: all,
 	}
 	for _, p := range all {
@@ -463,7 +472,8 @@ func (c *checker) Import(imported string) (*types.Package, error) {
 // secretType returns the type that decl is a method of, where that method says [secret].
 func secretType(info *types.Info, decl ast.Decl) (*types.TypeName, bool) {
 	d, ok := decl.(*ast.FuncDecl)
-	if !ok || d.Recv == nil || d.Body == nil || !slices.Contains([]string{"LogValue", "String", "Format", "MarshalText"}, d.Name.Name) {
+	printers := []string{"LogValue", "String", "Format", "MarshalText"}
+	if !ok || d.Recv == nil || d.Body == nil || !slices.Contains(printers, d.Name.Name) {
 		return nil, false
 	}
 	says := false

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/fenhao-pay/fenhao/internal/settings"
@@ -38,6 +39,7 @@ func TestScripts(t *testing.T) {
 			for _, name := range []string{"FENHAO_LANG", "LC_ALL", "LC_MESSAGES", "LANG"} {
 				e.Setenv(name, "") // whoever runs the tests
 			}
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // else each run under -race waits a second at its end
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -114,6 +116,21 @@ func TestHelpIsComplete(t *testing.T) {
 			if code != exitDone || stderr != "" || strings.Contains(out, "${") || !strings.Contains(out, "fenhao "+command) {
 				t.Errorf("%s --help: exit %d, %q\n%s", command, code, stderr, out)
 			}
+		}
+	}
+}
+
+// The help and settings.Load promise that an empty --config means no file.
+func TestNoConfigFile(t *testing.T) {
+	t.Parallel()
+	for arg, want := range map[string]string{"--config=": "", "--config=x.yaml": "x.yaml", "--json": "fenhao.yaml"} {
+		var g grammar
+		parser, err := kong.New(&g, kong.NoDefaultHelp(), helpVars("en"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := parser.Parse([]string{"serve", arg}); err != nil || g.Serve.Config != want {
+			t.Errorf("serve %s: %v, %q, want %q", arg, err, g.Serve.Config, want)
 		}
 	}
 }
