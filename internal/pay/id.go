@@ -3,6 +3,8 @@ package pay
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"math/bits"
+	"sync"
 	"time"
 )
 
@@ -20,13 +22,14 @@ type (
 const idDigits = "0123456789abcdefghjkmnpqrstvwxyz"
 
 // newID returns prefix and 26 characters: 48 bits of milliseconds, so that ids sort by time, and 80 random bits, so that
-// nobody guesses one and two installations that share a merchant number never meet. An order's id is 30 bytes of
-// [0-9a-z_] and thereby a valid WeChat out_trade_no (6 to 32 bytes) as it stands.
-func newID(prefix string, now time.Time) string {
-	var b [16]byte
-	binary.BigEndian.PutUint64(b[:8], uint64(now.UnixMilli())<<16)
-	_, _ = rand.Read(b[6:]) // never fails: crypto/rand.Read ends the program instead
-	hi, lo := binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
+// nobody guesses one and two installations that share a merchant number never meet. Within a millisecond the ids of one
+// process still sort in the order in which they were made: what happened in one step is listed in its order.
+//
+// An order's id is 30 bytes of [0-9a-z_] and thereby a valid WeChat out_trade_no (6 to 32 bytes) as it stands.
+func newID(prefix string, now time.Time) string { return ids.id(prefix, now) }
+
+func (s *idSource) id(prefix string, now time.Time) string {
+	hi, lo := s.next(uint64(now.UnixMilli()))
 	id := make([]byte, 0, len(prefix)+26)
 	id = append(id, prefix...)
 	for i := range 26 {
@@ -43,6 +46,30 @@ func newID(prefix string, now time.Time) string {
 		id = append(id, idDigits[v&31])
 	}
 	return string(id)
+}
+
+// ids is the source of all ids of this process.
+var ids idSource
+
+// idSource makes numbers of 128 bits that grow while the time does not go back.
+type idSource struct {
+	mu     sync.Mutex
+	hi, lo uint64 // the last one
+}
+
+func (s *idSource) next(ms uint64) (hi, lo uint64) {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand.Read ends the program instead
+	hi, lo = ms<<16|uint64(b[0])<<8|uint64(b[1]), binary.BigEndian.Uint64(b[8:])
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.hi>>16 == ms { // a step further from the last one, by 1 to 2³²
+		var carry uint64
+		lo, carry = bits.Add64(s.lo, uint64(binary.BigEndian.Uint32(b[2:]))+1, 0)
+		hi = s.hi + carry
+	}
+	s.hi, s.lo = hi, lo
+	return hi, lo
 }
 
 // newToken returns prefix and 256 random bits, for what must not be guessed: sessions and API keys.
