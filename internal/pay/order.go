@@ -296,25 +296,26 @@ func (o Order) Void(outTradeNo string, now time.Time) (Order, []Effect, error) {
 	return o.closeWhenVoid(now)
 }
 
-// Absent records WeChat's verified word that it holds no order of that number. That is final only when the order has
-// expired, so that no parameters will be handed out, and the last Prepay left longer than [Grace] ago.
+// Absent records WeChat's word that it holds no order of that number. That word is not signed. For an attempt of which
+// WeChat never gave a prepay_id it is believed when the order has expired and the last Prepay left longer than [Grace]
+// ago: nobody can have been handed what is needed to pay it. For one that WeChat has acknowledged it contradicts a signed
+// answer: it closes nothing, a human is told, and WeChat is asked on.
 func (o Order) Absent(outTradeNo string, now time.Time) (Order, []Effect, error) {
 	a, ok := o.Attempt(outTradeNo)
 	if !ok || o.Status == Paid || a.Status == AttemptPaid || a.Status == AttemptClosed {
 		return o, nil, nil
 	}
 	settled := later(o.ExpiresAt, a.AskedAt.Add(Grace))
-	if now.Before(settled) {
+	switch {
+	case now.Before(settled):
 		o.Due = sooner(o.nextLook(now), settled)
 		return o, nil, nil
+	case a.Status == AttemptUnknown:
+		return o.Void(outTradeNo, now)
 	}
-	var effects []Effect
-	if a.Status == AttemptOpen {
-		o, effects, _ = o.flag(Incident{ID: IncidentID(newID("inc_", now)), Kind: MissingAtWeChat, MerchantID: o.MerchantID,
-			OutTradeNo: outTradeNo, OrderID: o.ID, Expected: "an order", Got: "none", CreatedAt: now}, now)
-	}
-	o, more, err := o.Void(outTradeNo, now)
-	return o, append(effects, more...), err
+	o.Due = o.nextLook(now)
+	return o.flag(Incident{ID: IncidentID(newID("inc_", now)), Kind: MissingAtWeChat, MerchantID: o.MerchantID, OutTradeNo: outTradeNo,
+		OrderID: o.ID, Expected: "an order", Got: "none", CreatedAt: now}, now)
 }
 
 // Refused records that WeChat refused the very first Prepay of the attempt: it was never told of it, for certain.

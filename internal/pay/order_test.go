@@ -204,10 +204,10 @@ func TestAbsentIsBelievedLate(t *testing.T) {
 			t.Errorf("after %s: due %s", c.at, got.Due.Sub(noon))
 		}
 	}
-	// An attempt that had a prepay_id and is gone closes too, but somebody should look at it.
+	// One that had a prepay_id may have been paid: somebody should look at it, and WeChat is asked on.
 	open := must(o.Prepaid(no, "wx", noon))(t)
 	got, effects, _ := open.Absent(no, noon.Add(time.Hour))
-	if got.Status != Closed || !got.Flagged || !slices.Equal(kinds(effects), []string{"missing_at_wechat", "order.flagged", "order.closed"}) {
+	if got.Status != Pending || !got.Flagged || !got.Due.After(noon.Add(time.Hour)) || !slices.Equal(kinds(effects), []string{"missing_at_wechat", "order.flagged"}) {
 		t.Errorf("gone: %+v %v", got.Status, kinds(effects))
 	}
 }
