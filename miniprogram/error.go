@@ -135,11 +135,11 @@ func splitRID(s string) (message, rid string) {
 	return clip(message, 200), clip(rid, 64)
 }
 
-// clip cuts s to n bytes at a boundary of characters and takes out control characters.
+// clip cuts s to n bytes at a boundary of characters and makes blanks of control characters.
 func clip(s string, n int) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == utf8.RuneError {
-			return -1
+			return ' '
 		}
 		return r
 	}, s)
