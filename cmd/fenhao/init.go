@@ -34,7 +34,8 @@ func (c *InitCmd) Run(e *env) error {
 		return failure("%[1]s 已存在，没有改动它。换一个文件名：fenhao init --config FILE",
 			"%[1]s exists and was left as it is. Take another name: fenhao init --config FILE", c.Config)
 	case errors.Is(err, fs.ErrNotExist):
-		return failure("%[1]s 所在的目录不存在。先建立目录：mkdir -p", "the directory of %[1]s does not exist. Make it first: mkdir -p", c.Config)
+		return failure("%[1]s 所在的目录不存在。先建立目录：mkdir -p",
+			"the directory of %[1]s does not exist. Make it first: mkdir -p", c.Config)
 	case err != nil:
 		return failure("写不了 %[1]s：%[2]v", "can't write %[1]s: %[2]v", c.Config, err)
 	}

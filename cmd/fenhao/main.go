@@ -192,8 +192,8 @@ func language(args []string, getenv func(string) string) (string, error) {
 	}
 	for i, arg := range args {
 		value, given := strings.CutPrefix(arg, "--lang=")
-		if arg == "--lang" && i+1 < len(args) {
-			value, given = args[i+1], true
+		if arg == "--lang" {
+			value, given = strings.Join(args[i+1:min(i+2, len(args))], ""), true
 		}
 		switch {
 		case !given:

@@ -57,7 +57,7 @@ func (s *Server) merchant(api huma.API) {
 
 	register(api, operation("orders", http.MethodGet, "/v1/orders", "Orders, newest first 订单列表", 200),
 		func(ctx context.Context, in *struct {
-			pageInput
+			PageInput
 			Status     pay.Status `query:"status" enum:"pending,paid,closed"`
 			UserID     pay.UserID `query:"user_id" maxLength:"64"`
 			OutTradeNo string     `query:"out_trade_no" maxLength:"32"`
@@ -72,7 +72,7 @@ func (s *Server) merchant(api huma.API) {
 
 	// The calls on one order differ only in the use case.
 	one := func(op huma.Operation, use func(context.Context, pay.OrderID) (pay.Order, error)) {
-		register(api, op, func(ctx context.Context, in *orderPath) (*body[pay.OrderView], error) {
+		register(api, op, func(ctx context.Context, in *OrderPath) (*body[pay.OrderView], error) {
 			o, err := use(ctx, in.ID)
 			if err != nil {
 				return nil, s.problemOf(ctx, err)
@@ -103,7 +103,7 @@ func (s *Server) merchant(api huma.API) {
 		})
 
 	register(api, operation("all-products", http.MethodGet, "/v1/products", "The catalogue, newest first 商品列表", 200),
-		func(ctx context.Context, in *struct{ pageInput }) (*list[pay.ProductView], error) {
+		func(ctx context.Context, in *struct{ PageInput }) (*list[pay.ProductView], error) {
 			all, next, err := s.cashier.Products(ctx, pay.ProductFilter{Page: in.page()})
 			if err != nil {
 				return nil, s.problemOf(ctx, err)
@@ -146,7 +146,7 @@ func (s *Server) merchant(api huma.API) {
 
 	register(api, operation("events", http.MethodGet, "/v1/events", "What happened, newest first 事件列表", 200),
 		func(ctx context.Context, in *struct {
-			pageInput
+			PageInput
 			Type    pay.EventType `query:"type" enum:"order.created,order.paid,order.closed,order.flagged"`
 			OrderID pay.OrderID   `query:"order_id" maxLength:"64"`
 		}) (*list[pay.EventView], error) {

@@ -68,13 +68,13 @@ func listOf[T, V any](all []T, next string, view func(T) V) *list[V] {
 	return l
 }
 
-// pageInput is what every list takes.
-type pageInput struct {
+// PageInput is what every list takes.
+type PageInput struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"20"`
 	Cursor string `query:"cursor" maxLength:"64" doc:"next_cursor of the page before"`
 }
 
-func (p pageInput) page() pay.Page { return pay.Page{Limit: p.Limit, Cursor: p.Cursor} }
+func (p PageInput) page() pay.Page { return pay.Page{Limit: p.Limit, Cursor: p.Cursor} }
 
 type body[T any] struct{ Body T }
 
@@ -109,6 +109,11 @@ func placedOf(p pay.Placed) *placedOutput {
 	return o
 }
 
+type lineInput struct {
+	ProductID pay.ProductID `json:"product_id" maxLength:"64"`
+	Quantity  int64         `json:"quantity" minimum:"1" maximum:"999"`
+}
+
 type paymentView struct {
 	Payment pay.Payment `json:"payment"`
 }
@@ -121,7 +126,7 @@ func idempotencyKey(header string) string {
 	return header
 }
 
-type orderPath struct {
+type OrderPath struct {
 	ID pay.OrderID `path:"id" maxLength:"64"`
 }
 
@@ -154,7 +159,7 @@ func (s *Server) miniProgram(api huma.API) {
 		})
 
 	register(api, operation("products", http.MethodGet, "/mp/v1/products", "What is for sale 商品列表", 200),
-		func(ctx context.Context, in *struct{ pageInput }) (*list[pay.ProductView], error) {
+		func(ctx context.Context, in *struct{ PageInput }) (*list[pay.ProductView], error) {
 			all, next, err := s.cashier.Products(ctx, pay.ProductFilter{Page: in.page(), ActiveOnly: true})
 			if err != nil {
 				return nil, s.problemOf(ctx, err)
@@ -180,10 +185,7 @@ func (s *Server) miniProgram(api huma.API) {
 		func(ctx context.Context, in *struct {
 			IdempotencyKey string `header:"Idempotency-Key" maxLength:"257" doc:"required; a new random value for each purchase, the same one to repeat it"`
 			Body           struct {
-				Items []struct {
-					ProductID pay.ProductID `json:"product_id" maxLength:"64"`
-					Quantity  int64         `json:"quantity" minimum:"1" maximum:"999"`
-				} `json:"items" minItems:"1" maxItems:"50"`
+				Items    []lineInput       `json:"items" minItems:"1" maxItems:"50"`
 				Metadata map[string]string `json:"metadata,omitempty"`
 			}
 		}) (*placedOutput, error) {
@@ -200,7 +202,7 @@ func (s *Server) miniProgram(api huma.API) {
 
 	register(api, operation("my-orders", http.MethodGet, "/mp/v1/orders", "The user's own orders 我的订单", 200),
 		func(ctx context.Context, in *struct {
-			pageInput
+			PageInput
 			Status pay.Status `query:"status" enum:"pending,paid,closed"`
 		}) (*list[pay.OrderView], error) {
 			all, next, err := s.cashier.Orders(ctx, pay.OrderFilter{Page: in.page(), UserID: userOf(ctx).ID, Status: in.Status})
@@ -212,7 +214,7 @@ func (s *Server) miniProgram(api huma.API) {
 
 	register(api, operation("my-order", http.MethodGet, "/mp/v1/orders/{id}", "One order; with wait, as soon as it leaves pending 订单（可等待支付结果）", 200),
 		func(ctx context.Context, in *struct {
-			orderPath
+			OrderPath
 			Wait string `query:"wait" doc:"such as 20s, at most 30s; WeChat Pay is asked when the notification is late" example:"20s"`
 		}) (*body[pay.OrderView], error) {
 			o, err := s.mine(ctx, in.ID)
@@ -229,7 +231,7 @@ func (s *Server) miniProgram(api huma.API) {
 		})
 
 	register(api, operation("pay", http.MethodPost, "/mp/v1/orders/{id}/payment", "Payment parameters, signed afresh 重新取得支付参数", 200),
-		func(ctx context.Context, in *orderPath) (*body[paymentView], error) {
+		func(ctx context.Context, in *OrderPath) (*body[paymentView], error) {
 			o, err := s.mine(ctx, in.ID)
 			if err != nil {
 				return nil, s.problemOf(ctx, err)
@@ -242,7 +244,7 @@ func (s *Server) miniProgram(api huma.API) {
 		})
 
 	register(api, operation("close-my-order", http.MethodPost, "/mp/v1/orders/{id}/close", "Give up an order 取消订单", 200),
-		func(ctx context.Context, in *orderPath) (*body[pay.OrderView], error) {
+		func(ctx context.Context, in *OrderPath) (*body[pay.OrderView], error) {
 			o, err := s.mine(ctx, in.ID)
 			if err == nil {
 				o, err = s.cashier.Close(ctx, o.ID)

@@ -17,11 +17,16 @@ const minBits = 2048
 
 // Where the operator finds each thing, in the words of the merchant platform's and the mini program's own menus.
 var (
-	certificatePage = Text{"商户平台 › 账户中心 › API 安全 › 商户API证书", "商户平台 › 账户中心 › API 安全 › 商户API证书 (merchant platform › account › API security › merchant certificate)"}
-	apiv3KeyPage    = Text{"商户平台 › 账户中心 › API 安全 › 设置 APIv3 密钥", "商户平台 › 账户中心 › API 安全 › 设置 APIv3 密钥 (merchant platform › account › API security › APIv3 key)"}
-	publicKeyPage   = Text{"商户平台 › 账户中心 › API 安全 › 微信支付公钥", "商户平台 › 账户中心 › API 安全 › 微信支付公钥 (merchant platform › account › API security › WeChat Pay public key)"}
-	merchantPage    = Text{"商户平台 › 账户中心 › 商户信息", "商户平台 › 账户中心 › 商户信息 (merchant platform › account › merchant)"}
-	appPage         = Text{"小程序后台 › 开发管理 › 开发设置", "小程序后台 › 开发管理 › 开发设置 (mini program's console › development › settings)"}
+	certificatePage = Text{"商户平台 › 账户中心 › API 安全 › 商户API证书",
+		"商户平台 › 账户中心 › API 安全 › 商户API证书 (merchant platform › account › API security › merchant certificate)"}
+	apiv3KeyPage = Text{"商户平台 › 账户中心 › API 安全 › 设置 APIv3 密钥",
+		"商户平台 › 账户中心 › API 安全 › 设置 APIv3 密钥 (merchant platform › account › API security › APIv3 key)"}
+	publicKeyPage = Text{"商户平台 › 账户中心 › API 安全 › 微信支付公钥",
+		"商户平台 › 账户中心 › API 安全 › 微信支付公钥 (merchant platform › account › API security › WeChat Pay public key)"}
+	merchantPage = Text{"商户平台 › 账户中心 › 商户信息",
+		"商户平台 › 账户中心 › 商户信息 (merchant platform › account › merchant)"}
+	appPage = Text{"小程序后台 › 开发管理 › 开发设置",
+		"小程序后台 › 开发管理 › 开发设置 (mini program's console › development › settings)"}
 )
 
 // readPEM returns the first block of the PEM file that the setting at path names. It reports false when there is no
@@ -111,7 +116,8 @@ func (r *reader) readPublicKey(at, file string) *rsa.PublicKey {
 	case block.Type == "RSA PUBLIC KEY":
 		key, err = x509.ParsePKCS1PublicKey(block.Bytes)
 	case strings.HasSuffix(block.Type, "PRIVATE KEY"):
-		r.wrong(name, nr, say("%[1]s 是私钥。这里要微信支付公钥 pub_key.pem，从 %[2]s 下载", "%[1]s is a private key. This wants WeChat Pay's public key pub_key.pem, from %[2]s",
+		r.wrong(name, nr, say("%[1]s 是私钥。这里要微信支付公钥 pub_key.pem，从 %[2]s 下载",
+			"%[1]s is a private key. This wants WeChat Pay's public key pub_key.pem, from %[2]s",
 			file, publicKeyPage))
 		return nil
 	default:
@@ -178,18 +184,21 @@ func (r *reader) checkCertificate(m *Merchant, at string, now time.Time) {
 	case m.CertificateSerial != serial && isSerial(m.CertificateSerial):
 		name, nr := r.where(at + ".certificate_serial")
 		r.wrong(name, nr, say("与证书不符：%[1]s 的序列号是 %[2]s。改成它，或删去这一行",
-			"is not that of the certificate: %[1]s has %[2]s. Set that, or remove this line", m.ClientCertificateFile, serial))
+			"not that of the certificate: %[1]s has %[2]s. Set that, or remove this line", m.ClientCertificateFile, serial))
 	}
 	const day = "2006-01-02"
 	beijing := time.FixedZone("CST", 8*60*60)
 	switch until := c.NotAfter.In(beijing).Format(day); {
 	case now.After(c.NotAfter):
-		r.wrong(name, nr, say("证书已于 %[1]s 过期。到 %[2]s 更换", "the certificate expired on %[1]s. Renew it at %[2]s", until, certificatePage))
+		r.wrong(name, nr, say("证书已于 %[1]s 过期。到 %[2]s 更换",
+			"the certificate expired on %[1]s. Renew it at %[2]s", until, certificatePage))
 	case now.Before(c.NotBefore):
-		r.wrong(name, nr, say("证书从 %[1]s 起才有效。检查本机时钟", "the certificate is valid from %[1]s on. Check this machine's clock",
+		r.wrong(name, nr, say("证书从 %[1]s 起才有效。检查本机时钟",
+			"the certificate is valid from %[1]s on. Check this machine's clock",
 			c.NotBefore.In(beijing).Format(day)))
 	case c.NotAfter.Sub(now) < 30*24*time.Hour:
-		r.warn(name, nr, say("证书将于 %[1]s 过期。到 %[2]s 更换", "the certificate expires on %[1]s. Renew it at %[2]s", until, certificatePage))
+		r.warn(name, nr, say("证书将于 %[1]s 过期。到 %[2]s 更换",
+			"the certificate expires on %[1]s. Renew it at %[2]s", until, certificatePage))
 	}
 }
 

@@ -81,7 +81,8 @@ func (e *Error) In(lang string) string {
 	if len(e.Problems) == 1 {
 		problems = "problem"
 	}
-	head := say("%[1]s 有 %[2]d 处问题，没有启动：", "%[1]s: %[2]d %[3]s, nothing was started:", file, len(e.Problems), problems)
+	head := say("%[1]s 有 %[2]d 处问题，没有启动：",
+		"%[1]s: %[2]d %[3]s, nothing was started:", file, len(e.Problems), problems)
 	var b strings.Builder
 	b.WriteString(head.In(lang))
 	for _, p := range e.Problems {

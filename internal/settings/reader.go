@@ -27,6 +27,7 @@ type reader struct {
 	given    map[string]given // the scalars
 	counts   map[string]int   // of the entries of each list
 	lines    map[string]int   // of each section and list entry in the file
+	meant    map[string]bool  // the settings that a misspelt key was likely meant to be
 	problems []Problem
 	warnings []Problem
 }
@@ -192,7 +193,7 @@ func (r *reader) readFile() bool {
 		// The parser's own text quotes the lines around, secrets included: take its message alone.
 		line, message := 0, "?"
 		if e := (*yaml.SyntaxError)(nil); errors.As(err, &e) {
-			message = e.Message
+			message = strings.ReplaceAll(e.Message, "\t", `\t`)
 			if e.Token != nil && e.Token.Position != nil {
 				line = e.Token.Position.Line
 			}
@@ -208,7 +209,8 @@ func (r *reader) readFile() bool {
 		}
 	}
 	if len(bodies) > 1 {
-		r.wrong("", line(bodies[1]), say("一个文件只能有一份设置，删去 --- 分隔线", "one file holds one set of settings; remove the --- line"))
+		r.wrong("", line(bodies[1]), say("一个文件只能有一份设置，删去 --- 分隔线",
+			"one file holds one set of settings; remove the --- line"))
 		return false
 	}
 	if len(bodies) == 1 {
@@ -253,12 +255,13 @@ func (r *reader) readSection(n ast.Node, t reflect.Type, at string) {
 		name, nr := token.Value, token.Position.Line
 		full := join(at, name)
 		if _, plain := entries.Key().(*ast.StringNode); !plain {
-			r.wrong(full, nr, say("名称要直接写出来，不能用 YAML 的 ?、<< 或别名", "write the name itself, without YAML's ?, << or aliases"))
+			r.wrong(full, nr, say("名称要直接写出来，不能用 YAML 的 ?、<< 或别名",
+				"write the name itself, without YAML's ?, << or aliases"))
 			continue
 		}
 		k, inFile, ok := find(keys, name)
 		if !ok {
-			r.unknownKey(keys, name, full, nr)
+			r.unknownKey(keys, name, at, nr)
 			continue
 		}
 		if first, again := seen[name]; again {
@@ -271,14 +274,11 @@ func (r *reader) readSection(n ast.Node, t reflect.Type, at string) {
 	}
 }
 
-func (r *reader) unknownKey(keys []key, name, full string, nr int) {
-	if near := Nearest(name, names(keys)); near != "" {
-		r.whole(full, nr, say("未知设置 %[1]q（第 %[2]d 行），你是想写 %[3]q 吗？",
-			"unknown setting %[1]q (line %[2]d). Did you mean %[3]q?", name, nr, near))
-		return
-	}
+// unknownKey tells that name means nothing in the section at path at.
+func (r *reader) unknownKey(keys []key, name, at string, nr int) {
+	full := join(at, name)
 	if where, ok := home(reflect.TypeFor[Settings](), "", name); ok {
-		zh, en := where+" 之下", "under "+where
+		zh, en := " "+where+" 之下", "under "+where
 		if where == "" {
 			zh, en = "最外层", "at the top level"
 		}
@@ -288,7 +288,15 @@ func (r *reader) unknownKey(keys []key, name, full string, nr int) {
 		})
 		return
 	}
-	r.whole(full, nr, say("未知设置 %[1]q（第 %[2]d 行）。这里可用：%[3]s", "unknown setting %[1]q (line %[2]d). Here there are: %[3]s",
+	if near := Nearest(name, names(keys)); near != "" {
+		k, _, _ := find(keys, near)
+		r.meant[join(at, k.name)] = true
+		r.whole(full, nr, say("未知设置 %[1]q（第 %[2]d 行），你是想写 %[3]q 吗？",
+			"unknown setting %[1]q (line %[2]d). Did you mean %[3]q?", name, nr, near))
+		return
+	}
+	r.whole(full, nr, say("未知设置 %[1]q（第 %[2]d 行）。这里可用：%[3]s",
+		"unknown setting %[1]q (line %[2]d). Here there are: %[3]s",
 		name, nr, strings.Join(names(keys), ", ")))
 }
 
@@ -312,7 +320,7 @@ func (r *reader) readValue(n ast.Node, k key, inFile bool, at, full string, nr i
 	switch n := n.(type) {
 	case *ast.NullNode:
 		r.set(at, given{name: full, line: nr, inFile: inFile})
-		r.wrong(full, nr, say("没有值。填上，或者删去这一行", "has no value. Fill it in, or remove the line"))
+		r.wrong(full, nr, say("没有值。填上，或者删去这一行", "no value. Fill it in, or remove the line"))
 	case *ast.StringNode:
 		r.set(at, given{name: full, line: nr, text: n.Value, inFile: inFile})
 	case *ast.LiteralNode:
@@ -331,8 +339,8 @@ func (r *reader) readList(n ast.Node, k key, at, full string, nr int) {
 	}
 	sequence, ok := n.(*ast.SequenceNode)
 	if !ok {
-		r.counts[at] = 1 // so that nothing is called missing besides
-		r.wrong(full, nr, say("这里要写列表：每一项另起一行，以“- ”开头", "a list belongs here: each entry on its own line, beginning with \"- \""))
+		r.wrong(full, nr, say("这里要写列表：每一项另起一行，以“- ”开头",
+			"a list belongs here: each entry on its own line, beginning with \"- \""))
 		return
 	}
 	for i, entry := range sequence.Values {
@@ -346,8 +354,11 @@ func (r *reader) readList(n ast.Node, k key, at, full string, nr int) {
 // The environment.
 
 // Kubernetes tells each container about every Service of its namespace, under the Service's name. One called fenhao or
-// fenhao-… makes these; they are not settings.
-var serviceLink = regexp.MustCompile(`^FENHAO_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
+// fenhao-… makes these, which are no settings. FENHAO_PORT alone might be somebody's guess at a setting.
+var (
+	serviceLink = regexp.MustCompile(`^FENHAO_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
+	servicePort = regexp.MustCompile(`^FENHAO_([A-Z0-9_]+_)?PORT$`)
+)
 
 // otherVariables are those that begin with FENHAO_ and are read elsewhere.
 var otherVariables = []string{"FENHAO_LANG"}
@@ -359,8 +370,8 @@ func (r *reader) readEnvironment(environ []string) {
 	values := map[string]string{}
 	for _, entry := range environ { // as os.Getenv, the last one wins
 		name, value, _ := strings.Cut(entry, "=")
-		isLink := serviceLink.MatchString(name) && (!strings.HasSuffix(name, "_PORT") || strings.Contains(value, "://") || strings.Contains(name, "_SERVICE_"))
-		if strings.HasPrefix(name, prefix) && value != "" && !slices.Contains(otherVariables, name) && !isLink {
+		link := serviceLink.MatchString(name) || servicePort.MatchString(name) && strings.Contains(value, "://")
+		if strings.HasPrefix(name, prefix) && value != "" && !slices.Contains(otherVariables, name) && !link {
 			values[name] = value
 		}
 	}
@@ -386,7 +397,8 @@ func (r *reader) readVariable(name, value string) {
 	at, inFile, gap, ok := r.pathOf(strings.TrimPrefix(name, prefix), reflect.TypeFor[Settings](), "")
 	switch {
 	case gap != "":
-		r.wrong(name, 0, say("前面缺少 %[1]s：各项从 0 开始连续编号", "%[1]s is missing before it: entries are counted from 0 without gaps", gap))
+		r.wrong(name, 0, say("前面缺少 %[1]s：各项从 0 开始连续编号",
+			"%[1]s is missing before it: entries are counted from 0 without gaps", gap))
 	case ok:
 		r.set(at, given{name: name, text: value, inFile: inFile})
 	default:
@@ -443,7 +455,8 @@ func (r *reader) unknownVariable(name string) {
 		known = append(known, strings.ReplaceAll(candidate, "#", "0"))
 	}
 	if near := Nearest(name, known); near != "" {
-		r.whole(name, 0, say("未知环境变量 %[1]s，你是想写 %[2]s 吗？", "unknown variable %[1]s. Did you mean %[2]s?", name, near))
+		r.whole(name, 0, say("未知环境变量 %[1]s，你是想写 %[2]s 吗？",
+			"unknown variable %[1]s. Did you mean %[2]s?", name, near))
 		return
 	}
 	r.whole(name, 0, say("未知环境变量 %[1]s。以 FENHAO_ 开头的变量都必须是设置；写错了就改正，不用就删去",
@@ -522,11 +535,13 @@ func unreadable(file string, err error) Text {
 		return say("没有文件 %[1]s。检查路径；相对路径从配置文件所在目录算起",
 			"there is no file %[1]s. Check the path; relative ones start at the folder of the configuration file", file)
 	case errors.Is(err, fs.ErrPermission):
-		return say("没有权限读取 %[1]s。让运行 fenhao 的用户成为它的所有者：chown", "no permission to read %[1]s. Make the user who runs fenhao its owner: chown", file)
+		return say("没有权限读取 %[1]s。让运行 fenhao 的用户成为它的所有者：chown",
+			"no permission to read %[1]s. Make the user who runs fenhao its owner: chown", file)
 	}
 	cause := err
 	if e := (*fs.PathError)(nil); errors.As(err, &e) {
 		cause = e.Err
 	}
-	return say("读不出 %[1]s（%[2]v）。它必须是一个普通文件", "can't read %[1]s (%[2]v). It has to be a regular file", file, cause)
+	return say("读不出 %[1]s（%[2]v）。它必须是一个普通文件",
+		"can't read %[1]s (%[2]v). It has to be a regular file", file, cause)
 }

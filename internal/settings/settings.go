@@ -76,7 +76,10 @@ func Load(path string, environ []string) (Settings, error) {
 
 // load is Load at the given time, which decides whether a certificate has expired.
 func load(path string, environ []string, now time.Time) (Settings, error) {
-	r := reader{file: path, dir: filepath.Dir(path), given: map[string]given{}, counts: map[string]int{}, lines: map[string]int{}}
+	r := reader{
+		file: path, dir: filepath.Dir(path),
+		given: map[string]given{}, counts: map[string]int{}, lines: map[string]int{}, meant: map[string]bool{},
+	}
 	if path != "" && !r.readFile() {
 		return Settings{}, r.failure() // what is missing can't be told from what was not read
 	}
