@@ -163,7 +163,7 @@ func TestControlErrors(t *testing.T) {
 // Pages from elsewhere get neither keys nor their way, under whatever name they call.
 func TestGuard(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{Hosts: []string{"sandbox.test"}, Service: "http://shop.localhost:8080/"})
+	w := newWorld(t, Options{Hosts: []string{"Sandbox.test"}, Service: "http://shop.localhost:8080/"})
 	w.SetBaseURL("http://wx:8090")
 	for _, c := range []struct {
 		name, method, path, host string
@@ -246,6 +246,12 @@ func TestMerchants(t *testing.T) {
 		t.Errorf("a merchant prints %s", text)
 	}
 
+	short := sharedMerchant()
+	short.ID, short.PublicKeyID, short.Certificate, short.CertificateSerial = "19000001", "", "", ""
+	if short, err = w.AddMerchant(short); err != nil || !strings.HasPrefix(short.PublicKeyID, "PUB_KEY_ID_010019000001") {
+		t.Errorf("of eight digits: %s, %v", short.PublicKeyID, err)
+	}
+
 	for name, m := range map[string]Merchant{
 		"exists":                               {ID: w.merchant.ID, PrivateKey: w.merchant.PrivateKey},
 		"must be 32 bytes long":                {APIv3Key: "short"},
@@ -255,6 +261,7 @@ func TestMerchants(t *testing.T) {
 		"comes without its private_key":        {Certificate: w.merchant.Certificate},
 		"come without private_key":             {PlatformCertificates: []PlatformCertificate{{Serial: "AB", Certificate: w.merchant.Certificate}}},
 		"comes without public_key_private_key": {PublicKey: w.merchant.PublicKey},
+		"must be 8 to 10 digits":               {ID: "12345678901"},
 		"exists with another secret":           {Apps: []App{{ID: w.app.ID, Secret: "another"}}, PrivateKey: added.PrivateKey},
 	} {
 		full := sharedMerchant()
@@ -275,7 +282,7 @@ func TestMerchants(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if n := len(w.Merchants()); n != 2 {
+	if n := len(w.Merchants()); n != 3 {
 		t.Errorf("%d merchants", n)
 	}
 }

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -39,7 +40,8 @@ func reopen(t *testing.T, folder string) (*Sandbox, string) {
 // all is what the sandbox knows, but for its time and the numbers of its journal.
 func (s *Sandbox) all() string {
 	merchants := s.Merchants()
-	return string(encode(map[string]any{"merchants": merchants, "payments": s.Payments(), "notifications": s.Notifications(),
+	keys := fmt.Sprintf("%x", sha256.Sum256(encode(merchants)))
+	return string(encode(map[string]any{"merchants": keys, "payments": s.Payments(), "notifications": s.Notifications(),
 		"faults": s.Faults(), "books": s.Books(), "people": s.people.openIDs[[2]string{merchants[0].Apps[0].ID, "alice"}]}))
 }
 
@@ -102,13 +104,13 @@ func TestKilled(t *testing.T) {
 		t.Errorf("the used code: %s", r)
 	}
 	again.payWith(prepayID)
+	again.idle()
 	// Once more, from the file that was written at the start: nothing was lost in the rewriting.
 	want = s.all()
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s, got = reopen(t, killed)
-	if got != want && len(s.Notifications()[1].Attempts) == 0 {
+	if _, got = reopen(t, killed); got != want {
 		t.Errorf("after another start\n%s\nwant\n%s", got, want)
 	}
 }

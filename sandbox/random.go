@@ -38,7 +38,8 @@ func newSeed(n uint64) (seed [32]byte) {
 // newRandom is the randomness of the given generation. Each start on kept state and each reset begins a generation, so
 // that numbers never come twice on one seed.
 func newRandom(seed [32]byte, generation int) *random {
-	return &random{root: hash(seed[:], binary.BigEndian.AppendUint64(nil, uint64(generation))), streams: map[string]*rand.Rand{}}
+	root := hash(seed[:], binary.BigEndian.AppendUint64(nil, uint64(generation)))
+	return &random{root: root, streams: map[string]*rand.Rand{}}
 }
 
 // fork is a randomness of its own for one thing, such as one attempt of one notification.
