@@ -9,7 +9,7 @@ import (
 // The phone refuses what WeChat's refuses, in its words.
 func TestRequestPayment(t *testing.T) {
 	t.Parallel()
-	m := sharedMerchant()
+	m := oneMerchant()
 	m.Apps = append(m.Apps, App{ID: "wx0123456789abcdef"})
 	w := newWorld(t, Options{Merchants: []Merchant{m}})
 	w.app = m.Apps[0]

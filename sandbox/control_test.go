@@ -246,7 +246,7 @@ func TestMerchants(t *testing.T) {
 		t.Errorf("a merchant prints %s", text)
 	}
 
-	short := sharedMerchant()
+	short := oneMerchant()
 	short.ID, short.PublicKeyID, short.Certificate, short.CertificateSerial = "19000001", "", "", ""
 	if short, err = w.AddMerchant(short); err != nil || !strings.HasPrefix(short.PublicKeyID, "PUB_KEY_ID_010019000001") {
 		t.Errorf("of eight digits: %s, %v", short.PublicKeyID, err)
@@ -264,7 +264,7 @@ func TestMerchants(t *testing.T) {
 		"must be 8 to 10 digits":               {ID: "12345678901"},
 		"exists with another secret":           {Apps: []App{{ID: w.app.ID, Secret: "another"}}, PrivateKey: added.PrivateKey},
 	} {
-		full := sharedMerchant()
+		full := oneMerchant()
 		if m.ID == "" {
 			m.ID = "1900000555"
 		}

@@ -68,7 +68,7 @@ func TestKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := w.AddMerchant(func() Merchant {
-		m := sharedMerchant()
+		m := oneMerchant()
 		m.ID = "1900000888"
 		m.Certificate = ""
 		m.PublicKeyID = "PUB_KEY_ID_8"
@@ -121,11 +121,11 @@ func TestRestartDrawsAnew(t *testing.T) {
 	folder := t.TempDir()
 	seen := map[string]bool{}
 	for i := range 3 {
-		s, err := New(Options{Data: folder, Seed: 7, Merchants: []Merchant{sharedMerchant()}})
+		s, err := New(Options{Data: folder, Seed: 7, Merchants: []Merchant{oneMerchant()}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := &world{Sandbox: s, t: t, url: "http://127.0.0.1", merchant: sharedMerchant(), app: sharedMerchant().Apps[0], shop: &shop{url: "https://localhost/"}, wire: wireTo{s}}
+		w := &world{Sandbox: s, t: t, url: "http://127.0.0.1", merchant: oneMerchant(), app: oneMerchant().Apps[0], shop: &shop{url: "https://localhost/"}, wire: wireTo{s}}
 		for _, id := range []string{w.place(fmt.Sprintf("order-%d", i), nil), w.code()} {
 			if seen[id] {
 				t.Errorf("%s came again", id)
@@ -147,14 +147,14 @@ func TestRestartDrawsAnew(t *testing.T) {
 func TestTornFile(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
-	s, err := New(Options{Data: folder, Seed: 7, Merchants: []Merchant{sharedMerchant()}})
+	s, err := New(Options{Data: folder, Seed: 7, Merchants: []Merchant{oneMerchant()}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.OpenID(sharedMerchant().Apps[0].ID, "alice"); err != nil {
+	if _, err := s.OpenID(oneMerchant().Apps[0].ID, "alice"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.OpenID(sharedMerchant().Apps[0].ID, "bob"); err != nil {
+	if _, err := s.OpenID(oneMerchant().Apps[0].ID, "bob"); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {

@@ -250,7 +250,7 @@ func TestReorder(t *testing.T) {
 func TestFaultProbability(t *testing.T) {
 	t.Parallel()
 	strikes := func(seed uint64) int {
-		s, err := New(Options{Seed: seed, Merchants: []Merchant{sharedMerchant()}})
+		s, err := New(Options{Seed: seed, Merchants: []Merchant{oneMerchant()}})
 		if err != nil {
 			t.Fatal(err)
 		}

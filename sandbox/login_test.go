@@ -60,7 +60,7 @@ func (w *world) code() string {
 
 func TestLoginErrors(t *testing.T) {
 	t.Parallel()
-	m := sharedMerchant()
+	m := oneMerchant()
 	m.Apps = append(m.Apps, App{ID: "wx0123456789abcdef", Secret: "second"})
 	w := newWorld(t, Options{Merchants: []Merchant{m}})
 	for _, c := range []struct {
@@ -135,7 +135,7 @@ func TestCodes(t *testing.T) {
 // One name is one person, with one openid for each app.
 func TestPeople(t *testing.T) {
 	t.Parallel()
-	m := sharedMerchant()
+	m := oneMerchant()
 	m.Apps = append(m.Apps, App{ID: "wx0123456789abcdef"})
 	w := newWorld(t, Options{Merchants: []Merchant{m}})
 	ids := map[string]bool{}

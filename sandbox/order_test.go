@@ -158,10 +158,10 @@ func TestPrepayIDsEnd(t *testing.T) {
 // An order is one merchant's, a number too.
 func TestMerchantsApart(t *testing.T) {
 	t.Parallel()
-	other := sharedMerchant()
+	other := oneMerchant()
 	other.ID, other.Apps, other.PublicKeyID = "1900000777", []App{{ID: "wx0123456789abcdef", Secret: "s"}}, "PUB_KEY_ID_7"
 	other.Certificate = "" // it has the first one's number in it
-	w := newWorld(t, Options{Merchants: []Merchant{sharedMerchant(), other}})
+	w := newWorld(t, Options{Merchants: []Merchant{oneMerchant(), other}})
 	w.pay("order-000001")
 	paid, _ := w.Payment("order-000001")
 

@@ -11,7 +11,7 @@ func TestSeed(t *testing.T) {
 	t.Parallel()
 	run := func(seed uint64) string {
 		at := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
-		m := sharedMerchant()
+		m := oneMerchant()
 		m.Apps = []App{{ID: "wx0123456789abcdef", Secret: "s"}}
 		w := newWorld(t, Options{Seed: seed, Merchants: []Merchant{m}, Clock: func() time.Time { return at }})
 		w.fault(Fault{On: "v3.close", Kind: "error", Probability: 0.5})
