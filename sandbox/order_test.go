@@ -2,7 +2,9 @@ package sandbox
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -189,5 +191,33 @@ func TestFee(t *testing.T) {
 		if got := int64(fee(money.Fen(amount))); got != want {
 			t.Errorf("the fee of %d is %d, want %d", amount, got, want)
 		}
+	}
+}
+
+// A reset may come at any moment, also into calls and deliveries that are under way.
+func TestResetWhileBusy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	var busy sync.WaitGroup
+	for k := range 4 {
+		busy.Go(func() {
+			for i := range 10 {
+				number := fmt.Sprintf("order-%d-%d", k, i)
+				p := w.payment(w.place(number, nil))
+				if r, err := w.RequestPayment(p); err != nil || !r.OK() && r.ErrMsg != "requestPayment:fail prepay_id is invalid" {
+					t.Errorf("%+v, %v", r, err)
+				}
+			}
+		})
+	}
+	for range 20 {
+		if err := w.Reset(); err != nil {
+			t.Error(err)
+		}
+	}
+	busy.Wait()
+	w.idle()
+	if b, n := w.Books()[0].Paid.Count, int64(len(w.Notifications())); b != n {
+		t.Errorf("%d payments, %d notifications", b, n)
 	}
 }
