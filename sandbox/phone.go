@@ -1,0 +1,6 @@
+package sandbox
+
+import "net/http"
+
+// newPhone is the page with the phone, under /phone.
+func newPhone(*Sandbox) http.Handler { return http.NotFoundHandler() }

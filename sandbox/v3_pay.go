@@ -1,0 +1,272 @@
+package sandbox
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fenhao-pay/fenhao/money"
+)
+
+// This file is the calls of API v3 for orders of a mini program. Source of the tables: vendor manual, "JSAPI下单",
+// "查询订单", "关闭订单", "下载平台证书".
+
+var (
+	mchidField         = field{name: "mchid", title: "直连商户号", kind: text, max: 32}
+	outTradeNoField    = field{name: "out_trade_no", title: "商户订单号", kind: text, min: 6, max: 32, rule: orderNumber}
+	transactionIDField = field{name: "transaction_id", title: "微信支付订单号", kind: text, max: 32}
+)
+
+var prepayFields = []field{
+	{name: "appid", title: "公众号ID", kind: text, max: 32},
+	mchidField,
+	{name: "description", title: "商品描述", kind: text, max: 127},
+	outTradeNoField,
+	{name: "time_expire", title: "交易结束时间", kind: text, optional: true, max: 64, rule: instant},
+	{name: "attach", title: "附加数据", kind: text, optional: true, max: 128},
+	{name: "notify_url", title: "通知地址", kind: text, max: 256, rule: notifyURL},
+	{name: "goods_tag", title: "订单优惠标记", kind: text, optional: true, max: 32},
+	{name: "support_fapiao", title: "电子发票入口开放标识", kind: boolean, optional: true},
+	{name: "amount", title: "订单金额", kind: object, fields: []field{
+		{name: "total", title: "总金额", kind: integer, min: 1, max: 9_999_999_999},
+		{name: "currency", title: "货币类型", kind: text, optional: true, max: 16, rule: currency},
+	}},
+	{name: "payer", title: "支付者", kind: object, fields: []field{
+		{name: "openid", title: "用户标识", kind: text, max: 128},
+	}},
+	{name: "detail", title: "优惠功能", kind: object, optional: true, maxRaw: 6144, fields: []field{
+		{name: "cost_price", title: "订单原价", kind: integer, optional: true},
+		{name: "invoice_id", title: "商品小票ID", kind: text, optional: true, max: 32},
+		{name: "goods_detail", title: "单品列表", kind: list, optional: true, fields: []field{
+			{name: "merchant_goods_id", title: "商户侧商品编码", kind: text, max: 32},
+			{name: "wechatpay_goods_id", title: "微信支付商品编码", kind: text, optional: true, max: 32},
+			{name: "goods_name", title: "商品名称", kind: text, optional: true, max: 256},
+			{name: "quantity", title: "商品数量", kind: integer, min: 1},
+			{name: "unit_price", title: "商品单价", kind: integer},
+		}},
+	}},
+	{name: "scene_info", title: "场景信息", kind: object, optional: true, fields: []field{
+		{name: "payer_client_ip", title: "用户终端IP", kind: text, max: 45, rule: address},
+		{name: "device_id", title: "商户端设备号", kind: text, optional: true, max: 32},
+		{name: "store_info", title: "商户门店信息", kind: object, optional: true, fields: []field{
+			{name: "id", title: "门店编号", kind: text, max: 32},
+			{name: "name", title: "门店名称", kind: text, optional: true, max: 256},
+			{name: "area_code", title: "地区编码", kind: text, optional: true, max: 32},
+			{name: "address", title: "详细地址", kind: text, optional: true, max: 512},
+		}},
+	}},
+	{name: "settle_info", title: "结算信息", kind: object, optional: true, fields: []field{
+		{name: "profit_sharing", title: "是否指定分账", kind: boolean, optional: true},
+	}},
+}
+
+// prepay is POST /v3/pay/transactions/jsapi.
+func (s *Sandbox) prepay(c *call) answer {
+	b := &c.body
+	invalid := func(number int64, zh, en string) answer {
+		return c.refuse(http.StatusBadRequest, "INVALID_REQUEST", number, phrase{zh, en}, nil)
+	}
+	o := order{
+		MerchantID: c.merchant.ID, OutTradeNo: b.string("out_trade_no"), API: "v3", AppID: b.string("appid"),
+		OpenID: b.string("payer", "openid"), Description: b.string("description"), Attach: b.string("attach"),
+		DeviceID: b.string("scene_info", "device_id"), NotifyURL: b.string("notify_url"),
+		Amount: money.Fen(b.int("amount", "total")), Terms: string(b.canonical()),
+	}
+	if _, bound := c.merchant.app(o.AppID); !bound {
+		return c.refuse(http.StatusBadRequest, "APPID_MCHID_NOT_MATCH", numberAppUnbound,
+			phrase{"商户号mchid与appid不匹配", "The appid isn't bound to the mchid"}, nil)
+	}
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	p, known := s.people.byOpenID[o.OpenID]
+	switch {
+	case !known:
+		return c.refuse(http.StatusBadRequest, "PARAM_ERROR", numberIllegal, phrase{"无效的openid", "The openid is invalid"},
+			document{{"field", "/payer/openid"}, {"value", o.OpenID}, {"issue", "openid is invalid"}, {"location", "body"}})
+	case p.AppID != o.AppID:
+		return invalid(numberIllegal, "appid和openid不匹配", "The openid is one of another appid")
+	}
+	if t := b.string("time_expire"); t != "" {
+		at, err := time.Parse(time.RFC3339Nano, t)
+		_, repeated := s.books.numbers[orderKey{o.MerchantID, o.OutTradeNo}]
+		switch {
+		case err != nil:
+			return invalid(numberIllegal, "time_expire不合法", "The time_expire is invalid") // the table let it pass
+		case repeated: // it was checked when the order was placed
+		case !at.After(now):
+			return invalid(numberOrderOverdue, "time_expire时间已过期", "The time_expire is in the past")
+		case at.After(now.Add(longestLife)):
+			return invalid(numberIllegal, "time_expire距下单时间不能超过15天", "The time_expire is more than 15 days after the order")
+		case at.Before(now.Add(time.Minute)):
+			at = now.Add(time.Minute) // lifted, as WeChat Pay does
+		}
+		o.ExpiresAt = at.UTC()
+	}
+
+	placed, err := s.books.place(o, s.newPrepayID(now), now)
+	switch err {
+	case refusedPaid:
+		return c.refuse(http.StatusForbidden, "OUT_TRADE_NO_USED", numberOrderPaid, phrase{"该订单已支付", "The order is paid"}, nil)
+	case refusedClosed:
+		return c.refuse(http.StatusForbidden, "OUT_TRADE_NO_USED", numberOrderIsClosed, phrase{"该订单已关闭", "The order is closed"}, nil)
+	case refusedDiffers:
+		return invalid(numberOrderDiffers, "请求重入时，参数与首次请求时不一致", "The order was placed before with other parameters")
+	case refusedOverdue:
+		return invalid(numberOrderOverdue, "订单已过期", "The order has expired")
+	}
+	s.save(kindOrder, placed)
+	id := placed.Prepays[len(placed.Prepays)-1].ID
+	if len(placed.Prepays) == 1 {
+		s.recordHeld(Entry{Kind: "state", Name: "order.created", OutTradeNo: o.OutTradeNo, Summary: "NOTPAY " + o.Amount.String()})
+	}
+	return ok(document{{"prepay_id", id}})
+}
+
+// newPrepayID is 36 characters: wx, day and time in Beijing, 6 digits, 16 hex digits and 0000. mu is held.
+func (s *Sandbox) newPrepayID(now time.Time) string {
+	for {
+		id := "wx" + now.In(beijing).Format("02150405") + s.random.text("prepay", digits, 6) + s.random.text("prepay", hexes, 16) + "0000"
+		if s.books.prepays[id] == nil {
+			return id
+		}
+	}
+}
+
+// newTransactionID is 28 digits: ten that begin with 4200, the day in Beijing and ten more. mu is held.
+func (s *Sandbox) newTransactionID(now time.Time) string {
+	for {
+		id := "420000" + s.random.text("transaction", digits, 4) + now.In(beijing).Format("20060102") + s.random.text("transaction", digits, 10)
+		if s.books.payments[id] == nil {
+			return id
+		}
+	}
+}
+
+// query is GET /v3/pay/transactions/out-trade-no/{out_trade_no} and …/id/{transaction_id}.
+func (s *Sandbox) query(c *call) answer {
+	s.mu.Lock()
+	var o order
+	var err error
+	if id := c.path.string("transaction_id"); id != "" {
+		o, err = s.books.findPaid(c.merchant.ID, id, s.now())
+	} else {
+		o, err = s.books.find(c.merchant.ID, c.path.string("out_trade_no"), s.now())
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return c.lost(err)
+	}
+	c.order = o.OutTradeNo
+	if f := s.strike("v3.query", "wrong_amount", "wrong_app"); f != nil {
+		o = s.lie(f.Kind, o)
+	}
+	return ok(o.transaction())
+}
+
+// lost answers that the order can't be found.
+func (c *call) lost(err error) answer {
+	if err == refusedForeign {
+		return c.refuse(http.StatusBadRequest, "INVALID_REQUEST", numberOrderForeign, phrase{"商户号与订单不匹配", "The order is another merchant's"}, nil)
+	}
+	return c.refuse(http.StatusNotFound, "ORDER_NOT_EXIST", numberOrderMissing, phrase{"订单不存在", "The order doesn't exist"}, nil)
+}
+
+// close is POST /v3/pay/transactions/out-trade-no/{out_trade_no}/close.
+func (s *Sandbox) close(c *call) answer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o, changed, err := s.books.close(c.merchant.ID, c.order, s.now())
+	switch err {
+	case nil:
+	case refusedPaid:
+		return c.refuse(http.StatusBadRequest, "ORDER_PAID", numberOrderPaid, phrase{"该订单已支付", "The order is paid"}, nil)
+	default:
+		return c.lost(err)
+	}
+	if changed {
+		s.save(kindOrder, o)
+		s.recordHeld(Entry{Kind: "state", Name: "order.closed", OutTradeNo: o.OutTradeNo, Summary: "NOTPAY → CLOSED"})
+	}
+	return answer{status: http.StatusNoContent}
+}
+
+// certificates is GET /v3/certificates.
+func (s *Sandbox) certificates(c *call) answer {
+	m := s.merchant(c.merchant.ID)
+	if m == nil || m.Mode == ModePublicKey || c.query.string("algorithm_type") == "SM2" {
+		return c.refuse(http.StatusNotFound, "RESOURCE_NOT_EXISTS", numberIllegal, phrase{
+			"无可用的平台证书，请在商户平台-API安全申请使用微信支付公钥。可查看指引https://pay.weixin.qq.com/doc/v3/merchant/4012153196",
+			"There is no platform certificate: apply for the WeChat Pay public key on the merchant platform, API security"}, nil)
+	}
+	data := []document{}
+	for i, p := range slices.Backward(m.platforms) {
+		if !s.clock().Before(p.cert.NotAfter) {
+			continue
+		}
+		nonce := s.random.text("nonce", hexes, 12)
+		plain := strings.TrimSpace(m.PlatformCertificates[i].Certificate) // the real ones end without a line end
+		sealed, err := seal(m.APIv3Key, nonce, "certificate", []byte(plain))
+		if err != nil {
+			return c.refuse(http.StatusInternalServerError, "SYSTEM_ERROR", numberSystem, phrase{zh: err.Error()}, nil)
+		}
+		data = append(data, document{
+			{"serial_no", p.serial},
+			{"effective_time", stamp(p.cert.NotBefore)},
+			{"expire_time", stamp(p.cert.NotAfter)},
+			{"encrypt_certificate", document{
+				{"algorithm", "AEAD_AES_256_GCM"},
+				{"nonce", nonce},
+				{"associated_data", "certificate"},
+				{"ciphertext", sealed},
+			}},
+		})
+	}
+	return ok(document{{"data", data}})
+}
+
+// tradeStates are the texts of trade_state_desc.
+var tradeStates = map[State]string{StateNotPay: "订单未支付", StateSuccess: "支付成功", StateClosed: "订单已关闭"}
+
+// transaction is what a query answers about an order and what a notification has encrypted.
+func (o order) transaction() document {
+	d := document{
+		{"appid", o.AppID},
+		{"mchid", o.MerchantID},
+		{"out_trade_no", o.OutTradeNo},
+		{"trade_state", o.State},
+		{"trade_state_desc", tradeStates[o.State]},
+	}
+	if o.Attach != "" {
+		d = append(d, pair{"attach", o.Attach})
+	}
+	if o.State != StateSuccess {
+		return append(d, pair{"amount", document{{"total", o.Amount}, {"currency", money.CNY}}})
+	}
+	d = append(d,
+		pair{"transaction_id", o.TransactionID},
+		pair{"trade_type", "JSAPI"},
+		pair{"bank_type", "OTHERS"},
+		pair{"success_time", stamp(o.PaidAt)},
+		pair{"payer", document{{"openid", o.OpenID}}},
+		pair{"amount", document{
+			{"total", o.Amount}, {"payer_total", o.Amount}, {"currency", money.CNY}, {"payer_currency", money.CNY}}},
+	)
+	if o.DeviceID != "" {
+		d = append(d, pair{"scene_info", document{{"device_id", o.DeviceID}}})
+	}
+	return d
+}
+
+// lie is the order as a fault tells it.
+func (s *Sandbox) lie(kind string, o order) order {
+	switch kind {
+	case "wrong_amount":
+		o.Amount++
+	case "wrong_app":
+		o.AppID = "wx" + s.random.text("lie", hexes, 16)
+	}
+	return o
+}
