@@ -116,7 +116,7 @@ function users() {
 function chips(faults) {
   return h('div.chips', {}, faults.map((fault) => {
     const armed = state.faults.find((f) => f.on === fault.on && f.kind === fault.kind);
-    const call = armed ? { method: 'DELETE', path: `/faults?id=${encodeURIComponent(armed.id)}` } : { method: 'POST', path: '/faults', body: fault };
+    const call = armed ? { method: 'DELETE', path: `/faults/${armed.id}` } : { method: 'POST', path: '/faults', body: fault };
     const name = `fault ${fault.on} ${fault.kind}`;
     const key = fault.kind + (fault.on === 'notify.payment' ? '' : '_' + fault.on.split('.')[1]);
     return h('button.chip', {

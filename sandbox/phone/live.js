@@ -56,6 +56,7 @@ let soon = 0;
 function take(entries) {
   const news = entries.filter((e) => e.seq > lastSeq());
   if (!news.length) return;
+  if (news.some((e) => e.name === 'sandbox.reset')) { reload().catch(lost); return; }
   update({ journal: [...state.journal, ...news].slice(-KEEP) });
   if (news.some((e) => e.kind === 'clock')) readClock().catch(lost);
   if (news.some((e) => e.kind === 'fault') || state.faults.length) readFaults().catch(lost);

@@ -181,6 +181,7 @@ function label(e) {
   }
   if (e.kind === 'notification') return t(/REFUND/.test(e.summary ?? '') ? 'notification.refund' : 'notification.attempt');
   if (e.kind === 'user') return t('act.' + (e.name === 'login' ? 'login' : outcome(e)));
+  if (e.kind === 'state' && has('state.' + e.name?.replace(/^\w+\./, ''))) return t('state.' + e.name.replace(/^\w+\./, ''));
   if (e.kind === 'clock') return t(e.name === 'sandbox.reset' ? 'clock.reset' : 'clock.moved');
   if (e.kind === 'fault') {
     const what = (e.name ?? '').replace(/^fault\./, '');
