@@ -3,10 +3,11 @@
 import { h, morph } from './dom.js';
 import { icon, mark } from './art.js';
 import { every } from './api.js';
-import { closeSheet, enter } from './buyer.js';
+import { closeSheet, enter, loadOrders, route } from './buyer.js';
 import { controlsView } from './controls.js';
+import { isOf } from './format.js';
 import { loadWords, remind, t } from './i18n.js';
-import { startLive } from './live.js';
+import { onNews, startLive } from './live.js';
 import { phoneView, ribbonView } from './phone.js';
 import { onDraw, state, update } from './store.js';
 import { timelineView } from './timeline.js';
@@ -17,16 +18,16 @@ const middle = matchMedia('(max-width: 1179px)');
 function page() {
   const drawer = narrow.matches && state.drawer;
   return h('div', { id: 'app', class: drawer ? 'drawer-open' : '', 'data-link': state.link },
-    top(),
+    top(drawer),
     h('div.columns', {},
       h('div.left', { inert: drawer }, phoneView(), narrow.matches ? handle() : ribbonView()),
       narrow.matches ? (drawer ? drawerView() : null) : h('div.right', {}, columns())),
     toasts());
 }
 
-function top() {
+function top(covered) {
   const themes = { auto: 'auto', light: 'sun', dark: 'moon' };
-  return h('header.top', {},
+  return h('header.top', { inert: covered },
     h('span.brand', {}, mark(), h('b', {}, t('brand')), h('span.badge', {}, t('emulator'))),
     h('span.top-text', {}, t('tagline')),
     h('span.grow', {}),
@@ -40,9 +41,9 @@ const columns = () => (middle.matches ? [tabs(), state.tab === 'controls' ? cont
 
 function tabs() {
   const tab = (name, glyph, label, count) => h('button', {
-    key: name, type: 'button', role: 'tab', 'aria-selected': String(state.tab === name), 'data-tab': name, on: { click: () => update({ tab: name }) },
+    key: name, type: 'button', 'aria-pressed': String(state.tab === name), 'data-tab': name, on: { click: () => update({ tab: name }) },
   }, icon(glyph), label, count ? h('b.count', {}, String(count)) : null);
-  return h('div.tablist', { role: 'tablist', 'aria-label': t('tabs.label') },
+  return h('div.tablist', { role: 'group', 'aria-label': t('tabs.label') },
     tab('timeline', 'list', t('payments.title'), state.payments.length),
     tab('controls', 'tune', t('controls.title'), state.faults.length));
 }
@@ -138,6 +139,16 @@ function keepEnd(list, draw) {
   if (then && (then.dataset.of !== name || (atEnd && then.childElementCount !== rows))) then.scrollTop = then.scrollHeight;
 }
 
+// What WeChat learns of an order of this user, the shop will soon know: the list is read again.
+let soon = 0;
+
+function refreshOrders(entries) {
+  const mine = (e) => ['state', 'notification'].includes(e.kind) && state.orders.list.some((o) => o.status === 'pending' && isOf(o, e.out_trade_no));
+  if (!entries.some(mine)) return;
+  clearTimeout(soon);
+  soon = setTimeout(loadOrders, 400);
+}
+
 async function findApps() {
   const merchants = await every('/merchants');
   const apps = merchants.flatMap((m) => (m.apps ?? []).map((a) => ({ id: a.id, merchant_id: m.id })));
@@ -154,13 +165,16 @@ async function main() {
   narrow.addEventListener('change', () => update());
   middle.addEventListener('change', () => update());
   document.addEventListener('keydown', keys);
+  window.addEventListener('popstate', route);
+  onNews(refreshOrders);
   setInterval(() => update(), 1000); // clocks and countdowns
   update();
   startLive();
   for (let wait = 500; ; wait = Math.min(wait * 2, 8000)) {
     try { await findApps(); break; } catch { await new Promise((done) => setTimeout(done, wait)); }
   }
-  await enter();
+  await enter(false);
+  route();
 }
 
 main();

@@ -9,8 +9,9 @@ let visit = 0; // rises when the phone changes hands, so that late answers for t
 let asking = 0; // rises when another order is asked about
 let shopTimer = 0;
 
-/** enter opens the shop anew, as the current user. */
-export async function enter() {
+/** enter opens the shop as the current user. A phone that changed hands forgets the address of the page it was on. */
+export async function enter(handed = true) {
+  if (handed) history.replaceState(null, '', location.pathname + location.search);
   visit++;
   asking++;
   update({
@@ -19,6 +20,27 @@ export async function enter() {
     orders: { status: 'loading', list: [], error: null },
   });
   await loadProducts();
+}
+
+// The pages of the phone are in the browser's history, so that Back means on it what it means on a phone.
+
+function visited(hash) {
+  if (location.hash !== hash) history.pushState(null, '', hash || location.pathname + location.search);
+}
+
+/** route opens the page that the address names. Back out of the cashier is the buyer's cancel. */
+export async function route() {
+  if (state.sheet?.kind === 'cashier') { settle('cancel'); return; }
+  const [, name, id] = /^#(orders|order)(?:\/(.+))?$/.exec(location.hash) ?? [];
+  if (name === 'orders') openOrders();
+  else if (!id) { if (state.view.name !== 'shop' || state.sheet) openShop(); }
+  else {
+    const mine = visit;
+    try {
+      const order = state.orders.list.find((o) => o.id === id) ?? await shop('GET', `/orders/${encodeURIComponent(id)}`);
+      if (mine === visit) showResult(order);
+    } catch { if (mine === visit) openOrders(); }
+  }
 }
 
 /** loadProducts reads the shelf. Where the shop does not answer it tries again by itself. */
@@ -135,6 +157,7 @@ export function showResult(order, outcome = 'none') {
     sheet: null, drawer: false,
     view: { name: 'result', id: order.id, order, outcome, asked: false, settled: false, busy: null, error: null, notice: null },
   });
+  visited('#order/' + order.id);
   confirm(order.id, outcome);
 }
 
@@ -231,11 +254,13 @@ export function sentence(error) {
 export function openShop() {
   asking++;
   update({ view: { name: 'shop' }, sheet: null });
+  visited('');
   if (state.shop.status === 'error') loadProducts();
 }
 
 export function openOrders() {
   asking++;
   update({ view: { name: 'orders' }, sheet: null });
+  visited('#orders');
   loadOrders();
 }

@@ -87,6 +87,7 @@ function users() {
   const choose = (user) => {
     if (user === state.user) return;
     update({ user, users: state.users.includes(user) ? state.users : [...state.users, user], drawer: false });
+    try { sessionStorage.setItem('fenhao_user', user); } catch { /* private browsing: forgotten on reload */ }
     toast(t('controls.switched', { name: userName(user) }));
     enter();
   };

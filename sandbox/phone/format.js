@@ -44,3 +44,7 @@ export function pretty(payload) {
 
 /** tail shortens an id to its end. */
 export const tail = (id, n = 10) => (id.length > n + 1 ? '…' + id.slice(-n) : id);
+
+/** isOf tells whether WeChat knows an order, or an attempt to pay it, under number. */
+export const isOf = (order, number) => Boolean(number)
+  && (order.out_trade_no === number || (order.attempts ?? []).some((a) => a.out_trade_no === number));

@@ -52,6 +52,10 @@ export async function readClock() {
 export async function readFaults() { update({ faults: await every('/faults') }); }
 
 let soon = 0;
+let tell = () => {};
+
+/** onNews names who else wants to hear of new entries. */
+export function onNews(fn) { tell = fn; }
 
 function take(entries) {
   const news = entries.filter((e) => e.seq > lastSeq());
@@ -60,6 +64,7 @@ function take(entries) {
   update({ journal: [...state.journal, ...news].slice(-KEEP) });
   if (news.some((e) => e.kind === 'clock')) readClock().catch(lost);
   if (news.some((e) => e.kind === 'fault') || state.faults.length) readFaults().catch(lost);
+  tell(news);
   clearTimeout(soon);
   soon = setTimeout(() => refresh().catch(lost), 60);
 }

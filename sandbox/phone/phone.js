@@ -209,7 +209,7 @@ function sheet() {
 }
 
 function sheetFrame(name, title, busy, ...kids) {
-  return h('div.sheet', { class: name, role: 'dialog', 'aria-modal': 'true', 'aria-label': title, 'data-sheet': name },
+  return h('div.sheet', { class: name, role: 'dialog', 'aria-label': title, 'data-sheet': name },
     h('button.sheet-close', { type: 'button', 'aria-label': name === 'cashier' ? t('cashier.cancel') : t('close'), disabled: Boolean(busy), on: { click: closeSheet } }, icon('close')),
     kids);
 }

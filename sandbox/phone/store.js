@@ -1,5 +1,7 @@
 // store.js holds the one state of the page and redraws it at most once a frame.
 
+const kept = (name) => { try { return sessionStorage.getItem(name); } catch { return null; } };
+
 export const state = {
   lang: document.documentElement.lang === 'en' ? 'en' : 'zh',
   theme: document.documentElement.dataset.theme ?? 'auto',
@@ -9,7 +11,7 @@ export const state = {
   apps: [], // {id, merchant_id} of every merchant of the sandbox
   app: '',
   users: ['xiaoming', 'xiaohong', 'laowang'],
-  user: 'xiaoming',
+  user: kept('fenhao_user') ?? 'xiaoming',
 
   shop: { status: 'loading', products: [], error: null },
   orders: { status: 'loading', list: [], error: null },
@@ -36,6 +38,8 @@ export const state = {
   busy: new Set(), // controls in flight
   toasts: [],
 };
+
+if (!state.users.includes(state.user)) state.users.push(state.user);
 
 let draw = () => {};
 let queued = false;

@@ -3,13 +3,13 @@
 
 import { h } from './dom.js';
 import { icon } from './art.js';
-import { clock, now, pretty, span, tail, yuan } from './format.js';
+import { clock, isOf, now, pretty, span, tail, yuan } from './format.js';
 import { has, t } from './i18n.js';
 import { act, tip } from './controls.js';
 import { copyButton } from './parts.js';
 import { state, update } from './store.js';
 
-const SHOWN = 150; // rows of a timeline drawn at once
+const SHOWN = 150; // rows of a list drawn at once
 
 /** timelineView draws the list of payments and the timeline of the selected one. */
 export function timelineView() {
@@ -36,7 +36,7 @@ function payments() {
       h('span.grow', {}),
       h('button.link', { type: 'button', 'aria-pressed': String(on('all')), 'data-pick': 'all', on: { click: pick(on('all') ? state.payments[0]?.out_trade_no ?? null : 'all') } },
         icon('list'), t('payments.all'))),
-    state.payments.length ? h('ul.payments', { 'data-list': true }, state.payments.map((p) => h('li', { key: p.out_trade_no },
+    state.payments.length ? h('ul.payments', { 'data-list': true }, state.payments.slice(0, SHOWN).map((p) => h('li', { key: p.out_trade_no },
       h('button.payment', {
         type: 'button', 'data-row': true, 'data-payment': p.out_trade_no, 'data-state': p.state, 'aria-current': on(p.out_trade_no) ? 'true' : null,
         on: { click: pick(p.out_trade_no) },
@@ -51,7 +51,7 @@ const total = (p) => (typeof p.amount === 'object' ? p.amount.total : p.amount);
 
 // goodsOf is what the payment was for, where the phone's orders tell.
 function goodsOf(p) {
-  const order = state.orders.list.find((o) => o.out_trade_no === p.out_trade_no || o.attempts?.some((a) => a.out_trade_no === p.out_trade_no));
+  const order = state.orders.list.find((o) => isOf(o, p.out_trade_no));
   return p.description ?? order?.description ?? t('payments.one');
 }
 
@@ -86,19 +86,19 @@ function timeline() {
 const began = (e) => Date.parse(e.at) - (e.method === 'POST' ? e.ms ?? 0 : 0);
 const order = (a, b) => began(a) - began(b) || a.seq - b.seq;
 
-/** lane sums a payment up in five steps, so that a newcomer sees how far it has come. */
+/** lane sums a payment up in a few steps, so that a newcomer sees how far it has come. */
 function lane(payment) {
   const mine = state.notifications.filter((n) => n.out_trade_no === payment.out_trade_no);
   const answered = mine.some((n) => n.attempts?.some((a) => a.status >= 200 && a.status < 300));
-  const order = state.orders.list.find((o) => o.out_trade_no === payment.out_trade_no || o.attempts?.some((a) => a.out_trade_no === payment.out_trade_no));
+  const order = state.orders.list.find((o) => isOf(o, payment.out_trade_no));
   const paid = Boolean(payment.paid_at || payment.transaction_id);
   const closed = ['CLOSED', 'REVOKED', 'closed'].includes(payment.state);
   const steps = [
     ['ordered', true, false],
     ['paid', paid, closed && !paid],
     ['notified', answered, paid && !answered && mine.some((n) => n.attempts?.length)],
-    ['booked', order?.status === 'paid', false],
   ];
+  if (order) steps.push(['booked', order.status === 'paid', false]); // another user's order is not ours to see
   return h('ol.lane', { 'aria-label': t('lane.label') }, steps.map(([name, done, off]) => h('li', {
     class: done ? 'done' : off ? 'off' : '', key: name,
   }, h('i', {}, icon(done ? 'check' : off ? 'close' : 'ring')), h('span', {}, off && name === 'paid' ? t('lane.closed') : t('lane.' + name)))));

@@ -306,7 +306,7 @@ describe('beside the phone', () => {
       assert.match(await control.getAttribute('title'), /(GET|POST|DELETE) \/sandbox\/v1\//);
     }
     await page.locator('[data-fault=drop]').focus();
-    assert.match(await page.locator('.strip code').textContent(), /^POST \/sandbox\/v1\/faults \{"on":"notify\.payment"/);
+    await page.locator('.strip code', { hasText: 'POST /sandbox/v1/faults {"on":"notify.payment"' }).waitFor();
   }));
 
   test('the clock moves forward', () => phone({}, async (page) => {
@@ -347,6 +347,23 @@ describe('beside the phone', () => {
     await page.keyboard.press('k');
     await page.keyboard.press('Enter');
     await page.locator('.entry:nth-child(1) .entry-body').waitFor();
+  }));
+
+  test('Back goes where it goes on a phone, and a reload stays', () => phone({ user: 'goer' }, async (page) => {
+    await order(page);
+    await settle(page, 'pay');
+    await becomes(page, 'paid');
+    const number = await numberOf(page);
+    await page.reload();
+    await becomes(page, 'paid');
+    assert.equal(await numberOf(page), number);
+    await page.locator('[data-act=orders]').click();
+    await page.locator('.order').first().waitFor();
+    await page.goBack();
+    await becomes(page, 'paid');
+    await page.goBack();
+    await page.locator('.good').first().waitFor();
+    assert.equal(new URL(page.url()).hash, '');
   }));
 
   test('language and appearance are remembered', () => phone({ lang: 'en', theme: 'light' }, async (page) => {
