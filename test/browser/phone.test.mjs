@@ -408,6 +408,7 @@ describe('the look', () => {
           await page.locator('.drawer').waitFor();
         }
         await page.locator('.entry-head').first().click();
+        await page.locator('.entry-body').waitFor();
         await shot('timeline');
         if (width < 1180) {
           await page.locator('.tablist [data-tab=controls]').click();
