@@ -1,0 +1,181 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/fenhao-pay/fenhao/internal/settings"
+)
+
+// helps are the texts of the grammar's ${names}.
+var helps = map[string]text{
+	"lang": {"语言：zh 或 en（默认取自 FENHAO_LANG、LC_ALL、LC_MESSAGES、LANG）",
+		"language: zh or en (default from FENHAO_LANG, LC_ALL, LC_MESSAGES, LANG)"},
+	"help": {"显示帮助", "show help"},
+
+	"dev": {"一条命令启动全部：服务、微信模拟器、示例商店；不连接微信，无需配置",
+		"start everything here: service, WeChat emulator, sample shop; no account, no configuration"},
+	"serve": {"启动服务，读取 fenhao.yaml 和 FENHAO_* 环境变量",
+		"start the service, from fenhao.yaml and FENHAO_* variables"},
+	"sandbox": {"只启动微信模拟器，供任意语言的微信支付 SDK 使用",
+		"start the WeChat emulator alone, for a WeChat Pay SDK in any language"},
+	"init": {"生成带注释的 fenhao.yaml 和新的密钥；从不覆盖已有文件",
+		"write a commented fenhao.yaml with a fresh secret key; never overwrites"},
+	"version": {"版本、提交、Go 版本", "version, commit, Go version"},
+
+	"config": {"配置文件；--config= 表示不用文件，只用 FENHAO_* 环境变量",
+		"configuration file; --config= is for none, FENHAO_* variables alone"},
+	"init_config":    {"要写的文件", "file to write"},
+	"dev_data":       {"数据目录", "directory of the data"},
+	"sandbox_data":   {"数据目录；不给则只存在内存里", "directory of the data; left out: in memory"},
+	"listen":         {"监听地址；端口 0 表示任选空闲端口", "address to listen on; port 0 picks a free port"},
+	"sandbox_listen": {"微信模拟器的监听地址", "address of the WeChat emulator"},
+	"seed": {"随机数种子；同一种子得到同样的商户和密钥",
+		"seed of the random numbers: the same seed makes the same merchants and keys"},
+	"export": {"把商户的 PEM 文件和 merchant.json 写到这个目录",
+		"write the merchants' PEM files and merchant.json into this directory"},
+	"service": {"手机页面要用的分毫服务地址", "address of the Fenhao service that the phone page buys from"},
+	"json_ready": {"就绪后在标准输出打印一行 JSON，日志写到标准错误",
+		"print one line of JSON on standard output when ready; log to standard error"},
+	"json": {"输出 JSON", "print JSON"},
+}
+
+// helpVars are the texts in lang, as kong wants them.
+func helpVars(lang string) kong.Vars {
+	vars := kong.Vars{}
+	for name, t := range helps {
+		vars[name] = t.In(lang)
+	}
+	return vars
+}
+
+// printHelp prints what the program can do. A newcomer who reads nothing else reads its last line.
+func printHelp(e *env, app *kong.Node) {
+	fmt.Fprintln(e.stdout, e.text("分毫 Fenhao：为小程序接入微信支付的自托管服务",
+		"Fenhao 分毫: self-hosted WeChat Pay for mini programs"))
+	fmt.Fprintln(e.stdout)
+	fmt.Fprintln(e.stdout, e.text("用法：fenhao <命令> [选项]", "Usage: fenhao <command> [flags]"))
+	fmt.Fprintln(e.stdout)
+	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+	for _, c := range app.Children {
+		fmt.Fprintf(w, "  %s\t%s\n", c.Name, c.Help)
+	}
+	_ = w.Flush() // standard output that can't be written has nobody to tell
+	fmt.Fprintln(e.stdout)
+	fmt.Fprintln(e.stdout, e.text("命令的选项：fenhao <命令> --help", "Flags of a command: fenhao <command> --help"))
+	fmt.Fprintln(e.stdout, e.text("第一次使用？运行：fenhao dev", "First time? Run: fenhao dev"))
+}
+
+// printCommandHelp prints what one command does and takes.
+func printCommandHelp(e *env, command *kong.Node) {
+	fmt.Fprintf(e.stdout, e.text("用法：fenhao %s [选项]\n", "Usage: fenhao %s [flags]\n"), command.Name)
+	fmt.Fprintln(e.stdout)
+	fmt.Fprintln(e.stdout, command.Help)
+	fmt.Fprintln(e.stdout)
+	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
+	for _, f := range flagsOf(command) {
+		name := "--" + f.Name
+		if !f.IsBool() {
+			name += " " + f.FormatPlaceHolder()
+		}
+		help := f.Help
+		if f.HasDefault {
+			help += fmt.Sprintf(e.text("（默认 %s）", " (default %s)"), f.Default)
+		}
+		fmt.Fprintf(w, "  %s\t%s\n", name, help)
+	}
+	_ = w.Flush() // as above
+}
+
+// child returns the command of that name, or nil.
+func child(app *kong.Node, name string) *kong.Node {
+	for _, c := range app.Children {
+		if c.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// flagsOf returns the flags that may stand after node's name: its own, then the program's.
+func flagsOf(node *kong.Node) []*kong.Flag {
+	if node.Parent == nil {
+		return node.Flags
+	}
+	return slices.Concat(node.Flags, node.Parent.Flags)
+}
+
+// firstWord returns where in args the command stands, or their number without one. The word help is none: it asks for
+// help, so that `fenhao help dev` is `fenhao dev --help`.
+func firstWord(args []string) int {
+	for i := 0; i < len(args); i++ {
+		switch arg := args[i]; {
+		case arg == "--lang":
+			i++ // its value is not a command
+		case arg != "help" && !strings.HasPrefix(arg, "-"):
+			return i
+		}
+	}
+	return len(args)
+}
+
+func asksForHelp(args []string) bool {
+	return slices.ContainsFunc(args, func(arg string) bool { return arg == "--help" || arg == "-h" }) ||
+		slices.Contains(args[:firstWord(args)], "help")
+}
+
+func unknownCommand(app *kong.Node, word string) error {
+	var names []string
+	for _, c := range app.Children {
+		names = append(names, c.Name)
+	}
+	if near := settings.Nearest(word, names); near != "" {
+		return failure("没有命令 %[1]q。你是想用 fenhao %[2]s 吗？",
+			"there is no command %[1]q. Did you mean fenhao %[2]s?", word, near)
+	}
+	return failure("没有命令 %[1]q。可用的命令：%[2]s",
+		"there is no command %[1]q. There are: %[2]s", word, strings.Join(names, ", "))
+}
+
+// unknownFlag returns what is to be said about the first flag in args that may not stand after node's name, or nil.
+func unknownFlag(node *kong.Node, args []string) error {
+	var known []string
+	for _, f := range flagsOf(node) {
+		known = append(known, f.Name)
+	}
+	for _, arg := range args {
+		name, _, _ := strings.Cut(arg, "=")
+		if !strings.HasPrefix(name, "-") || name == "-h" || strings.HasPrefix(name, "--") && slices.Contains(known, name[2:]) {
+			continue
+		}
+		if near := settings.Nearest(strings.TrimLeft(name, "-"), known); near != "" {
+			return failure("没有选项 %[1]s。你是想用 --%[2]s 吗？",
+				"there is no flag %[1]s. Did you mean --%[2]s?", name, near)
+		}
+		if node.Parent == nil {
+			return failure("没有选项 %s。命令的选项写在命令之后",
+				"there is no flag %s. The flags of a command follow it", name)
+		}
+		return failure("fenhao %[2]s 没有选项 %[1]s。可用的选项：%[3]s", "fenhao %[2]s has no flag %[1]s. It has: %[3]s",
+			name, node.Name, "--"+strings.Join(known, ", --"))
+	}
+	return nil
+}
+
+// explain turns kong's refusal of the args after command into a sentence for people.
+func explain(command *kong.Node, args []string, err error) error {
+	if err := unknownFlag(command, args); err != nil {
+		return err
+	}
+	for _, f := range flagsOf(command) {
+		if len(args) > 0 && args[len(args)-1] == "--"+f.Name && !f.IsBool() {
+			return failure("--%[1]s 后面缺少值：--%[1]s %[2]s",
+				"--%[1]s lacks its value: --%[1]s %[2]s", f.Name, f.FormatPlaceHolder())
+		}
+	}
+	return failure("用法不对（%s）", "wrong usage (%s)", err)
+}

@@ -1,0 +1,183 @@
+package wechatpay
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+const (
+	// algorithmGCM is the only encryption of resources with RSA keys.
+	algorithmGCM = "AEAD_AES_256_GCM"
+
+	// maxNotification is the largest notification that NotificationHandler reads. WeChat Pay's manual allows a
+	// ciphertext of 1 MiB.
+	maxNotification = 2 << 20
+)
+
+// EventTransactionSuccess is the event type of a payment. Payments that fail or are closed have no event.
+const EventTransactionSuccess = "TRANSACTION.SUCCESS"
+
+// Notification is a verified and decrypted message of WeChat Pay's. The same one may come again, also at the same moment:
+// what it causes must be keyed by the order or refund that it names, not by ID.
+type Notification struct {
+	ID          string
+	CreateTime  time.Time    // UTC
+	EventType   string       // such as EventTransactionSuccess
+	Summary     string       // a few words of Chinese
+	Transaction *Transaction // with event types TRANSACTION.*, else nil
+	Resource    Resource
+	Serial      string // of the key that verified it
+}
+
+// Resource is what a notification is about.
+type Resource struct {
+	OriginalType string // such as "transaction" or "refund"
+	Plaintext    []byte // decrypted JSON
+}
+
+// envelopeJSON is a notification as WeChat Pay sends it.
+type envelopeJSON struct {
+	ID           string       `json:"id"`
+	CreateTime   time.Time    `json:"create_time"`
+	ResourceType string       `json:"resource_type"`
+	EventType    string       `json:"event_type"`
+	Summary      string       `json:"summary"`
+	Resource     resourceJSON `json:"resource"`
+}
+
+type resourceJSON struct {
+	OriginalType   string `json:"original_type"`
+	Algorithm      string `json:"algorithm"`
+	Ciphertext     string `json:"ciphertext"`
+	AssociatedData string `json:"associated_data"`
+	Nonce          string `json:"nonce"`
+}
+
+// ParseNotification verifies a notification, decrypts it and reads it. body is the request's body as received, byte for
+// byte; header its header. Calling it again for the same message gives the same result while the message is fresh, which
+// is five minutes.
+//
+// The error tells how to answer. [ErrBadSignature]: 4xx, WeChat Pay did not send this; also when its key can't be found
+// now, since a genuine message comes again. [ErrBadMessage]: 5xx, it did, but the message can't be decrypted or read.
+// An event of a type that this package does not know is no error; its Transaction is nil.
+//
+// A genuine signature says who sent it, not whose order it is: compare merchant, app, number and amount with your order.
+//
+// Source: vendor manual, "如何解密回调和平台证书", "支付通知".
+func (c *Client) ParseNotification(ctx context.Context, header http.Header, body []byte) (*Notification, error) {
+	serial, err := c.keys.verify(ctx, header, body)
+	if err != nil {
+		return nil, err
+	}
+	n, err := readNotification(body, c.keys.secrets)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrBadMessage, err)
+	}
+	n.Serial = serial
+	if n.Transaction != nil {
+		n.Transaction.Serial = serial
+	}
+	return n, nil
+}
+
+// readNotification reads a notification whose signature is right.
+func readNotification(body []byte, secrets []APIv3Key) (*Notification, error) {
+	var e envelopeJSON
+	if err := strictUnmarshal(body, &e); err != nil {
+		return nil, err
+	}
+	for _, r := range []struct{ field, value string }{
+		{"id", e.ID},
+		{"event_type", e.EventType},
+		{"resource_type", e.ResourceType},
+		{"resource.original_type", e.Resource.OriginalType},
+		{"resource.ciphertext", e.Resource.Ciphertext},
+	} {
+		if r.value == "" {
+			return nil, fmt.Errorf("it has no %s", r.field)
+		}
+	}
+	if e.CreateTime.IsZero() {
+		return nil, errors.New("it has no create_time")
+	}
+	if e.ResourceType != "encrypt-resource" {
+		return nil, fmt.Errorf("resource_type %q is not known", clip(e.ResourceType, 40))
+	}
+	if e.Resource.Algorithm != algorithmGCM {
+		return nil, fmt.Errorf("algorithm %q is not supported, only %s", clip(e.Resource.Algorithm, 40), algorithmGCM)
+	}
+	plain, err := decryptWithAny(secrets, e.Resource.Nonce, e.Resource.AssociatedData, e.Resource.Ciphertext)
+	if err != nil {
+		return nil, fmt.Errorf("decrypt the resource: %w", err)
+	}
+	n := &Notification{
+		ID:         e.ID,
+		CreateTime: e.CreateTime.UTC(),
+		EventType:  e.EventType,
+		Summary:    e.Summary,
+		Resource:   Resource{OriginalType: e.Resource.OriginalType, Plaintext: plain},
+	}
+	if strings.HasPrefix(e.EventType, "TRANSACTION.") {
+		if e.Resource.OriginalType != "transaction" {
+			return nil, fmt.Errorf("event %s is about a %q", clip(e.EventType, 40), clip(e.Resource.OriginalType, 40))
+		}
+		if n.Transaction, err = parseTransaction(plain); err != nil {
+			return nil, fmt.Errorf("read the transaction: %w", err)
+		}
+	}
+	return n, nil
+}
+
+// NotificationHandler answers WeChat Pay's notifications: 204 once handle has returned nil, 401 for what WeChat Pay did
+// not send, 5xx for what can't be read or was not handled, so that WeChat Pay sends it again (15 times within 24 hours).
+//
+// handle returns nil only when what it did is durable, and does so within 5 seconds; its context ends after 4. It is
+// called again for the same event, also concurrently. Errors are logged by the client's logger.
+func (c *Client) NotificationHandler(handle func(context.Context, *Notification) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost {
+			w.Header().Set("Allow", http.MethodPost)
+			fail(w, http.StatusMethodNotAllowed, "POST it")
+			return
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), 4*time.Second)
+		defer cancel()
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxNotification))
+		if err != nil {
+			fail(w, http.StatusBadRequest, "the body can't be read")
+			return
+		}
+		n, err := c.ParseNotification(ctx, r.Header, body)
+		if errors.Is(err, ErrBadSignature) {
+			var s *SignatureError
+			c.log.InfoContext(ctx, "a notification was refused", "error", err, "probe", errors.As(err, &s) && s.Probe)
+			fail(w, http.StatusUnauthorized, "the signature is not accepted")
+			return
+		}
+		if err == nil {
+			err = handle(ctx, n)
+		}
+		if err != nil {
+			c.log.ErrorContext(ctx, "a notification was not handled", "error", err)
+			fail(w, http.StatusInternalServerError, "not handled")
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+}
+
+// fail answers in the form that WeChat Pay asks for.
+func fail(w http.ResponseWriter, status int, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(struct { // the caller may be gone
+		Code    string `json:"code"`
+		Message string `json:"message"`
+	}{"FAIL", message})
+}

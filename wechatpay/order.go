@@ -1,0 +1,348 @@
+package wechatpay
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"github.com/fenhao-pay/fenhao/money"
+)
+
+// PrepayRequest is an order of a mini program or an official account. What is left empty is not sent.
+type PrepayRequest struct {
+	AppID       string    // of the mini program; bound to the merchant
+	OpenID      string    // of the buyer, under the same AppID
+	OutTradeNo  string    // the merchant's number: 6 to 32 of 0-9 A-Z a-z _ - | *, never used before for another order
+	Description string    // the buyer sees it; at most 127 bytes, a Chinese character is 3, no emoji
+	Total       money.Fen // at least 1 fen
+	Currency    string    // "" means CNY; there is no other
+	NotifyURL   string    // https, at most 256 bytes, no query
+	ExpiresAt   time.Time // until when it can be paid, at most 15 days away; WeChat Pay's default is 7 days
+	Attach      string    // comes back in queries, notifications and bills; at most 128 bytes
+
+	GoodsTag      string // of a coupon campaign
+	SupportFapiao bool   // offers an electronic invoice
+	Detail        OrderDetail
+	SceneInfo     SceneInfo
+	SettleInfo    SettleInfo
+}
+
+// OrderDetail names the goods, for coupons of single goods. At most 6144 bytes of JSON in all.
+type OrderDetail struct {
+	CostPrice money.Fen `json:"cost_price,omitzero"` // before discounts, where the order is split
+	InvoiceID string    `json:"invoice_id,omitzero"` // of the shop's receipt
+	Goods     []Goods   `json:"goods_detail,omitempty"`
+}
+
+// Goods is one line of an order.
+type Goods struct {
+	MerchantGoodsID  string    `json:"merchant_goods_id"`            // required, at most 32 characters
+	WechatpayGoodsID string    `json:"wechatpay_goods_id,omitempty"` // at most 32 characters
+	Name             string    `json:"goods_name,omitempty"`         // at most 256 bytes
+	Quantity         int64     `json:"quantity"`                     // at least 1
+	UnitPrice        money.Fen `json:"unit_price"`                   // before discounts
+}
+
+// SceneInfo says where the payment happens.
+type SceneInfo struct {
+	PayerClientIP string    `json:"payer_client_ip"`     // required where anything of this is given; IPv4 or IPv6
+	DeviceID      string    `json:"device_id,omitempty"` // at most 32 characters
+	Store         StoreInfo `json:"store_info,omitzero"`
+}
+
+// StoreInfo is the shop of a payment.
+type StoreInfo struct {
+	ID       string `json:"id"` // required where anything of this is given; at most 32 characters
+	Name     string `json:"name,omitempty"`
+	AreaCode string `json:"area_code,omitempty"`
+	Address  string `json:"address,omitempty"`
+}
+
+// SettleInfo says how the money is settled.
+type SettleInfo struct {
+	ProfitSharing bool `json:"profit_sharing,omitzero"` // keeps the money frozen for profit sharing (分账)
+}
+
+// prepayJSON is a PrepayRequest as it is sent.
+type prepayJSON struct {
+	AppID         string      `json:"appid"`
+	MerchantID    string      `json:"mchid"`
+	Description   string      `json:"description"`
+	OutTradeNo    string      `json:"out_trade_no"`
+	TimeExpire    string      `json:"time_expire,omitempty"`
+	Attach        string      `json:"attach,omitempty"`
+	NotifyURL     string      `json:"notify_url"`
+	GoodsTag      string      `json:"goods_tag,omitempty"`
+	SupportFapiao bool        `json:"support_fapiao,omitempty"`
+	Amount        amountJSON  `json:"amount"`
+	Payer         payerJSON   `json:"payer"`
+	Detail        OrderDetail `json:"detail,omitzero"`
+	SceneInfo     SceneInfo   `json:"scene_info,omitzero"`
+	SettleInfo    SettleInfo  `json:"settle_info,omitzero"`
+}
+
+type amountJSON struct {
+	Total    money.Fen `json:"total"`
+	Currency string    `json:"currency"`
+}
+
+type payerJSON struct {
+	OpenID string `json:"openid"`
+}
+
+// Prepay places an order and returns its prepay id, with which PayParameters opens the payment on the phone. The prepay
+// id is valid for two hours; placing the same order again while it is unpaid gives a fresh one.
+//
+// It may be repeated with exactly the same request, and after ErrUncertain it should be: WeChat Pay then answers for the
+// order that it already has. Equal requests are sent as equal bytes. Another amount, description or expiry needs another
+// number, after the old order is closed.
+//
+// Errors to tell apart: *RequestError (nothing was sent: mend the field), CodeOutTradeNoUsed and CodeInvalidRequest (the
+// number was used otherwise), CodeOrderPaid, CodeAppIDMchIDNotMatch, CodeFrequencyLimited, ErrNotSent, ErrUncertain.
+//
+// Source: vendor manual, "JSAPI下单".
+func (c *Client) Prepay(ctx context.Context, r PrepayRequest) (prepayID string, err error) {
+	body, err := r.encode(c.credentials.MerchantID, c.now())
+	if err != nil {
+		return "", fmt.Errorf("place the order: %w", err)
+	}
+	resp, err := c.Do(ctx, http.MethodPost, "/v3/pay/transactions/jsapi", nil, body)
+	if err != nil {
+		return "", fmt.Errorf("place order %s: %w", r.OutTradeNo, err)
+	}
+	var v struct {
+		PrepayID string `json:"prepay_id"`
+	}
+	err = strictUnmarshal(resp.Body, &v)
+	if err == nil && v.PrepayID == "" {
+		err = errors.New("it holds no prepay_id")
+	}
+	if err != nil {
+		return "", fmt.Errorf("place order %s: %w", r.OutTradeNo, uncertain(fmt.Errorf("read the answer: %w", err)))
+	}
+	return v.PrepayID, nil
+}
+
+// encode checks r and spells it for WeChat Pay.
+func (r PrepayRequest) encode(merchantID string, now time.Time) ([]byte, error) {
+	if r.Currency == "" {
+		r.Currency = money.CNY
+	}
+	if len(r.Detail.Goods) == 0 {
+		r.Detail.Goods = nil // an empty list is not the same as none
+	}
+	if err := r.check(now); err != nil {
+		return nil, err
+	}
+	w := prepayJSON{
+		AppID:         r.AppID,
+		MerchantID:    merchantID,
+		Description:   r.Description,
+		OutTradeNo:    r.OutTradeNo,
+		Attach:        r.Attach,
+		NotifyURL:     r.NotifyURL,
+		GoodsTag:      r.GoodsTag,
+		SupportFapiao: r.SupportFapiao,
+		Amount:        amountJSON{r.Total, r.Currency},
+		Payer:         payerJSON{r.OpenID},
+		Detail:        r.Detail,
+		SceneInfo:     r.SceneInfo,
+		SettleInfo:    r.SettleInfo,
+	}
+	if !r.ExpiresAt.IsZero() {
+		w.TimeExpire = formatTime(r.ExpiresAt)
+	}
+	return marshal(w)
+}
+
+// marshal writes JSON with Chinese, & and < as they are. What it returns is what is signed and sent.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, notSent(err)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+func (r PrepayRequest) check(now time.Time) error {
+	if r.Total < 1 || r.Total > 9_999_999_999 {
+		return &RequestError{"amount.total", text{
+			fmt.Sprintf("%d fen is not an amount to pay: it is 1 fen or more, and has at most 10 digits", int64(r.Total)),
+			fmt.Sprintf("%d 分不是有效的支付金额：至少 1 分，最多 10 位数字", int64(r.Total)),
+		}}
+	}
+	if r.Currency != money.CNY {
+		return &RequestError{"amount.currency", text{"it is CNY", "只能是 CNY"}}
+	}
+	return firstError(
+		checkAppID("appid", r.AppID),
+		checkText("description", r.Description, 1, 127),
+		checkOutTradeNo(r.OutTradeNo),
+		checkExpiry(r.ExpiresAt, now),
+		checkText("attach", r.Attach, 0, 128),
+		checkNotifyURL(r.NotifyURL),
+		checkText("goods_tag", r.GoodsTag, 0, 32),
+		checkToken("payer.openid", r.OpenID, 1, 128),
+		r.Detail.check(),
+		r.SceneInfo.check(),
+	)
+}
+
+func (d OrderDetail) check() error {
+	if d.CostPrice < 0 {
+		return &RequestError{"detail.cost_price", text{"it is negative", "不能为负数"}}
+	}
+	if err := checkToken("detail.invoice_id", d.InvoiceID, 0, 32); err != nil {
+		return err
+	}
+	for i, g := range d.Goods {
+		field := fmt.Sprintf("detail.goods_detail[%d].", i)
+		if g.Quantity < 1 {
+			return &RequestError{field + "quantity", text{"it is at least 1", "至少为 1"}}
+		}
+		if g.UnitPrice < 0 {
+			return &RequestError{field + "unit_price", text{"it is negative", "不能为负数"}}
+		}
+		if err := firstError(
+			checkToken(field+"merchant_goods_id", g.MerchantGoodsID, 1, 32),
+			checkToken(field+"wechatpay_goods_id", g.WechatpayGoodsID, 0, 32),
+			checkText(field+"goods_name", g.Name, 0, 256),
+		); err != nil {
+			return err
+		}
+	}
+	encoded, err := marshal(d)
+	if err != nil {
+		return err
+	}
+	if len(encoded) > 6144 {
+		return &RequestError{"detail", text{
+			fmt.Sprintf("it has %d bytes of JSON, at most 6144 are allowed: name fewer goods", len(encoded)),
+			fmt.Sprintf("JSON 共 %d 字节，最多 6144 字节：请减少商品", len(encoded)),
+		}}
+	}
+	return nil
+}
+
+func (s SceneInfo) check() error {
+	if s == (SceneInfo{}) {
+		return nil
+	}
+	if a, err := netip.ParseAddr(s.PayerClientIP); err != nil || a.Zone() != "" {
+		return &RequestError{"scene_info.payer_client_ip", text{"it is an IPv4 or IPv6 address", "应为 IPv4 或 IPv6 地址"}}
+	}
+	if err := checkText("scene_info.device_id", s.DeviceID, 0, 32); err != nil || s.Store == (StoreInfo{}) {
+		return err
+	}
+	return firstError(
+		checkText("scene_info.store_info.id", s.Store.ID, 1, 32),
+		checkText("scene_info.store_info.name", s.Store.Name, 0, 256),
+		checkText("scene_info.store_info.area_code", s.Store.AreaCode, 0, 32),
+		checkText("scene_info.store_info.address", s.Store.Address, 0, 512),
+	)
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// PayParameters signs what the phone gives to wx.requestPayment, with a fresh time and nonce. Call it each time that the
+// buyer taps Pay; appID is the one that the order was placed with. It sends nothing.
+//
+// Source: vendor manual, "小程序调起支付".
+func (c *Client) PayParameters(appID, prepayID string) (PayParameters, error) {
+	return c.credentials.PayParameters(appID, prepayID, c.now(), rand.Text())
+}
+
+// QueryOrder asks for an order by the merchant's number. The answer is verified, and is about this order and merchant;
+// compare app, total and currency with your order before you call it paid.
+//
+// Errors to tell apart: CodeOrderNotExist (not placed, or not yet: after an uncertain order it proves nothing for ten
+// minutes), CodeFrequencyLimited, ErrNotSent and ErrUncertain (no verified answer: ask again).
+//
+// Source: vendor manual, "商户订单号查询订单".
+func (c *Client) QueryOrder(ctx context.Context, outTradeNo string) (*Transaction, error) {
+	if err := checkOutTradeNo(outTradeNo); err != nil {
+		return nil, fmt.Errorf("query an order: %w", err)
+	}
+	t, err := c.query(ctx, "/v3/pay/transactions/out-trade-no/"+url.PathEscape(outTradeNo))
+	// An answer carries no trace of its question: a signed answer about another order, sent again by someone in
+	// between, must not pass for this one.
+	if err == nil && t.OutTradeNo != outTradeNo {
+		err = uncertain(errors.New("the answer is about another order"))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("query order %s: %w", outTradeNo, err)
+	}
+	return t, nil
+}
+
+// QueryTransaction asks for an order by WeChat Pay's number. See QueryOrder.
+//
+// Source: vendor manual, "微信支付订单号查询订单".
+func (c *Client) QueryTransaction(ctx context.Context, transactionID string) (*Transaction, error) {
+	if err := checkTransactionID(transactionID); err != nil {
+		return nil, fmt.Errorf("query a transaction: %w", err)
+	}
+	t, err := c.query(ctx, "/v3/pay/transactions/id/"+transactionID)
+	if err == nil && t.TransactionID != transactionID {
+		err = uncertain(errors.New("the answer is about another transaction"))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("query transaction %s: %w", transactionID, err)
+	}
+	return t, nil
+}
+
+func (c *Client) query(ctx context.Context, path string) (*Transaction, error) {
+	resp, err := c.Do(ctx, http.MethodGet, path, url.Values{"mchid": {c.credentials.MerchantID}}, nil)
+	if err != nil {
+		return nil, err
+	}
+	t, err := parseTransaction(resp.Body)
+	if err == nil && t.MerchantID != c.credentials.MerchantID {
+		err = errors.New("the answer is about another merchant")
+	}
+	if err != nil {
+		return nil, uncertain(fmt.Errorf("read the answer: %w", err))
+	}
+	t.Serial = resp.Serial
+	return t, nil
+}
+
+// CloseOrder closes an order that is not paid. A nil error means that it can't be paid any more. Closing again is
+// allowed.
+//
+// After any error, query before telling anybody anything: a payment may have come first (CodeOrderPaid, CodeTradeError
+// or CodeInvalidRequest) or be under way (CodeFrequencyLimited); ErrNotSent, ErrUncertain.
+//
+// Source: vendor manual, "关闭订单".
+func (c *Client) CloseOrder(ctx context.Context, outTradeNo string) error {
+	if err := checkOutTradeNo(outTradeNo); err != nil {
+		return fmt.Errorf("close an order: %w", err)
+	}
+	body, err := marshal(struct {
+		MerchantID string `json:"mchid"`
+	}{c.credentials.MerchantID})
+	if err == nil {
+		_, err = c.Do(ctx, http.MethodPost, "/v3/pay/transactions/out-trade-no/"+url.PathEscape(outTradeNo)+"/close", nil, body)
+	}
+	if err != nil {
+		return fmt.Errorf("close order %s: %w", outTradeNo, err)
+	}
+	return nil
+}
