@@ -103,6 +103,14 @@ function moveFocus() {
   }
 }
 
+// What opens under the phone is brought into sight.
+let ribbon = false;
+
+function showRibbon() {
+  if (state.ribbon && !ribbon) document.querySelector('.ribbon.open')?.scrollIntoView({ block: 'end', behavior: 'smooth' });
+  ribbon = state.ribbon;
+}
+
 function keys(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === 'Escape') {
@@ -161,6 +169,7 @@ async function main() {
   onDraw(() => {
     keepEnd(() => document.querySelector('.timeline'), () => { root = morph(root, page()); });
     moveFocus();
+    showRibbon();
   });
   narrow.addEventListener('change', () => update());
   middle.addEventListener('change', () => update());

@@ -56,28 +56,30 @@ const INKS = [
 
 // What a name may speak of, and its drawing on a field of 64.
 const GOODS = [
-  [/咖啡|拿铁|美式|摩卡|卡布|coffee|latte|espresso|mocha/i,
+  [/咖啡|拿铁|美式|摩卡|卡布|手冲|coffee|latte|espresso|mocha|pour-over/i,
     'M19 24h24v15a9 9 0 0 1-9 9h-6a9 9 0 0 1-9-9zM43 28h3.5a5 5 0 0 1 0 10H43M26 12c-2.5 2.5 2.5 4 0 7M34 12c-2.5 2.5 2.5 4 0 7'],
-  [/茶|tea|奶盖|matcha|抹茶/i,
+  [/茶|\btea\b|奶盖|matcha|抹茶/i,
     'M20 22h24l-3 26H23zM18 22h28M31 22l4-11 5-1M22 32h20'],
-  [/杯|马克|mug|cup|tumbler/i,
+  [/杯|马克|\bmug|\bcup|tumbler/i,
     'M18 18h24v24a6 6 0 0 1-6 6H24a6 6 0 0 1-6-6zM42 24h4a5 5 0 0 1 5 5v4a5 5 0 0 1-5 5h-4'],
-  [/包|袋|bag|tote/i,
+  [/面包|蛋糕|吐司|曲奇|饼|贝果|可颂|bread|cake|toast|cookie|croissant|bagel/i,
+    'M14 29c0-7 8-11 18-11s18 4 18 11c0 3-2 5-4 5v12a3 3 0 0 1-3 3H21a3 3 0 0 1-3-3V34c-2 0-4-2-4-5zM27 27l-2 4M35 27l-2 4'],
+  [/包|袋|\bbags?\b|tote/i,
     'M16 26h32l-3 24H19zM24 30v-8a8 8 0 0 1 16 0v8'],
-  [/书|本|册|book|note|journal/i,
+  [/书|笔记|本子|手册|book|journal/i,
     'M32 20c-4-3-9-4-16-4v28c7 0 12 1 16 4 4-3 9-4 16-4V16c-7 0-12 1-16 4zM32 20v28'],
   [/衫|衣|T恤|shirt|hoodie|tee\b/i,
     'M24 14 12 20l4 10 5-2v22h22V28l5 2 4-10-12-6c-1 4-4 6-8 6s-7-2-8-6z'],
-  [/贴|徽|sticker|badge|pin/i,
+  [/贴|徽|sticker|badge|\bpins?\b/i,
     'M32 13a19 19 0 1 0 19 19c-9 2-21-8-19-19zM25 31v.1M38 38v.1M26 40c3 3 7 4 11 2'],
-  [/面包|蛋糕|吐司|曲奇|饼|bread|cake|toast|cookie|croissant/i,
-    'M14 29c0-7 8-11 18-11s18 4 18 11c0 3-2 5-4 5v12a3 3 0 0 1-3 3H21a3 3 0 0 1-3-3V34c-2 0-4-2-4-5zM27 27l-2 4M35 27l-2 4'],
   [/花|草|植|flower|plant|leaf|succulent/i,
     'M32 50V30M32 36c-9 1-14-4-15-13 9-1 14 4 15 13zM32 31c0-9 5-14 15-15 1 9-5 14-15 15zM22 50h20'],
   [/果|莓|桃|橙|apple|fruit|peach|berry|orange|juice|汁/i,
     'M32 22c-7-5-17-1-17 10 0 9 7 18 12 18 2 0 3-1 5-1s3 1 5 1c5 0 12-9 12-18 0-11-10-15-17-10zM32 22c0-5 2-9 7-10'],
   [/会员|卡|券|card|coupon|member|gift|礼/i,
     'M14 20h36v24H14zM14 28h36M20 37h8'],
+  [/一分|分钱|one.fen|coin|充值/i,
+    'M32 14a18 18 0 1 0 0 36 18 18 0 0 0 0-36zM26 24l6 8 6-8M32 32v10M26 33h12M26 38h12'],
 ];
 const SHAPES = [
   'M32 14 49 24v16L32 50 15 40V24zM15 24l17 10 17-10M32 34v16',
@@ -92,10 +94,22 @@ function hash(text) {
   return n;
 }
 
-/** picture draws goods from their name; one id always gives the same colours. A wide one has room at its sides. */
+const taken = new Map(); // goods → the number of their ink
+
+// inkOf picks by the id, and beside goods that have that ink already the next free one.
+function inkOf(product, n) {
+  if (!taken.has(product.id)) {
+    let i = n % INKS.length;
+    if (taken.size < INKS.length) while ([...taken.values()].includes(i)) i = (i + 1) % INKS.length;
+    taken.set(product.id, i);
+  }
+  return INKS[taken.get(product.id)];
+}
+
+/** picture draws goods from their name. A wide one has room at its sides. */
 export function picture(product, wide = false) {
   const n = hash(product.id + product.name);
-  const [light, deep, ink] = INKS[n % INKS.length];
+  const [light, deep, ink] = inkOf(product, n);
   const line = GOODS.find(([word]) => word.test(product.name))?.[1] ?? SHAPES[(n >>> 8) % SHAPES.length];
   const id = `ground${n}`;
   return s('svg', { viewBox: wide ? '-24 0 112 64' : '0 0 64 64', class: 'picture', 'aria-hidden': 'true', focusable: 'false', preserveAspectRatio: 'xMidYMid slice' },

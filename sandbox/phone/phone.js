@@ -180,7 +180,7 @@ function resultView() {
       h('span.outcome-icon', { key: what }, what === 'confirming' ? h('i.spinner.large', {}) : icon(RESULT_ICON[what])),
       h('h2', {}, t('result.' + what)),
       h('p.outcome-sum', {}, h('small', {}, '¥'), yuan(order.amount.total)),
-      h('p.quiet', {}, t('result.' + what + '_text'))),
+      h('p.quiet', {}, view.outcome === 'unknown' && what === 'confirming' ? t('result.silent') : t('result.' + what + '_text'))),
     h('p.word', { class: view.error ? 'bad' : view.asked ? 'ok' : '' },
       view.error ? [icon('alert'), t('result.asking_again', { why: sentence(view.error) })]
         : view.asked ? [icon('check'), t('result.word', { state: t('order.' + order.status) })]

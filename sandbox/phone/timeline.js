@@ -81,9 +81,9 @@ function timeline() {
     h('ol.timeline', { 'data-list': true, 'data-of': state.selected, key: 'timeline ' + state.selected }, shown.map(entry), payment ? due(payment) : null));
 }
 
-// The journal has a call when it ends. Read from above, a command stands where it was given, before all that it led to;
-// a question stands where it was answered.
-const began = (e) => Date.parse(e.at) - (e.method === 'POST' ? e.ms ?? 0 : 0);
+// The journal has an act when it is over. Read from above, what was done stands before all that it led to; a question
+// stands where it was answered. The added milliseconds make up for what the clock's resolution hides.
+const began = (e) => Date.parse(e.at) - (e.kind === 'user' ? 5 : e.method === 'POST' ? e.ms + 1 : 0);
 const order = (a, b) => began(a) - began(b) || a.seq - b.seq;
 
 /** lane sums a payment up in a few steps, so that a newcomer sees how far it has come. */
@@ -120,14 +120,15 @@ function entry(e) {
     h('button.entry-head', { type: 'button', 'data-row': true, 'aria-expanded': detail ? String(open) : null, on: { click: toggle } },
       h('span.entry-line', {},
         h('b', {}, label(e)),
-        e.status ? h('span.status-code', { class: level }, String(e.status)) : null,
-        e.code ? h('span.entry-code', {}, e.code) : null,
+        e.status ? h('span.status-code', { class: level }, String(e.status))
+          : e.method ? h('span.status-code', { class: level }, t(e.kind === 'shop' ? 'timeline.left' : 'timeline.silent')) : null,
+        e.code && e.status ? h('span.entry-code', {}, e.code) : null,
         h('span.grow', {}),
         e.ms !== undefined && e.status ? h('span.entry-ms', {}, `${e.ms} ms`) : null,
         h('time', {}, clock(e.at))),
       h('span.entry-sub', {},
         route(e) ? h('span.route', {}, route(e)) : null,
-        e.method ? h('code', { title: e.path }, `${e.method} ${e.path ?? ''}`) : e.summary && e.summary !== label(e) ? h('span', {}, e.summary) : null)),
+        e.method ? h('code', { title: e.path }, `${e.method} ${e.path.replace(/^https?:\/\/[^/]+/, '')}`) : e.summary && e.summary !== label(e) ? h('span', {}, e.summary) : null)),
     open ? h('div.entry-body', {},
       e.summary && e.method ? h('p.quiet', {}, e.summary) : null,
       exchange(t('timeline.request'), e.request), exchange(t('timeline.response'), e.response),
@@ -153,6 +154,7 @@ function grade(e) {
   if (e.kind === 'user') return e.name !== 'login' && outcome(e) === 'fail' ? 'bad' : '';
   if (e.status >= 500 || (e.kind === 'notification' && !(e.status >= 200 && e.status < 300))) return 'bad';
   if (e.status >= 400) return 'warn';
+  if (e.kind === 'call' && !e.status) return 'bad';
   if (e.kind === 'notification' || e.status >= 200) return 'ok';
   return '';
 }
@@ -219,7 +221,7 @@ function emptyTimeline() {
     h('span.state-icon', {}, icon('tap')),
     h('h2', {}, t('empty.title')),
     h('ol.ways', {},
-      h('li', {}, t('empty.tap')),
-      h('li', {}, t('empty.own'), h('div.command', {}, h('code', {}, url), copyButton(url)))),
+      state.service ? h('li', {}, t('empty.tap')) : null,
+      h('li', {}, state.service ? t('empty.own') : t('empty.point'), h('div.command', {}, h('code', {}, url), copyButton(url)))),
     h('p.quiet', {}, t('empty.then')));
 }

@@ -423,3 +423,23 @@ describe('the look', () => {
     }
   }
 });
+
+describe('starting over', () => {
+  test('with many payments it wants a word, then forgets them', () => phone({}, async (page) => {
+    assert.ok((await control('/payments')).data.length > 20, 'the cases before this one made more than 20 payments');
+    await page.locator('[data-act=reset]').click();
+    const word = page.locator('[data-confirm] input');
+    await page.waitForFunction(() => document.activeElement?.matches('[data-confirm] input'));
+    await word.fill('清');
+    await word.press('Enter');
+    assert.ok((await control('/payments')).data.length > 20, 'any word will do');
+    await word.fill('清空');
+    await word.press('Enter');
+    await page.locator('[data-empty]').waitFor();
+    assert.deepEqual((await control('/payments')).data, []);
+    // The shop goes on.
+    await order(page);
+    await settle(page, 'pay');
+    await becomes(page, 'paid');
+  }));
+});
