@@ -14,6 +14,7 @@ import { timelineView } from './timeline.js';
 
 const narrow = matchMedia('(max-width: 759px)');
 const middle = matchMedia('(max-width: 1179px)');
+const calm = matchMedia('(prefers-reduced-motion: reduce)');
 
 function page() {
   const drawer = narrow.matches && state.drawer;
@@ -107,7 +108,7 @@ function moveFocus() {
 let ribbon = false;
 
 function showRibbon() {
-  if (state.ribbon && !ribbon) document.querySelector('.ribbon.open')?.scrollIntoView({ block: 'end', behavior: 'smooth' });
+  if (state.ribbon && !ribbon) document.querySelector('.ribbon.open')?.scrollIntoView({ block: 'end', behavior: calm.matches ? 'auto' : 'smooth' });
   ribbon = state.ribbon;
 }
 

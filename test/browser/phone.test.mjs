@@ -366,6 +366,16 @@ describe('beside the phone', () => {
     assert.equal(new URL(page.url()).hash, '');
   }));
 
+  test('money is printed to the fen', () => phone({}, async (page) => {
+    await page.locator('.good').first().waitFor();
+    const printed = await page.evaluate(async () => {
+      const app = document.querySelector('script[type=module]').src;
+      const { yuan } = await import(app.replace('app.js', 'format.js'));
+      return [0, 1, 9, 10, 99, 100, 998, 1999, 100000, 123456789, 900719925474099, -5].map(yuan);
+    });
+    assert.deepEqual(printed, ['0.00', '0.01', '0.09', '0.10', '0.99', '1.00', '9.98', '19.99', '1,000.00', '1,234,567.89', '9,007,199,254,740.99', '-0.05']);
+  }));
+
   test('language and appearance are remembered', () => phone({ lang: 'en', theme: 'light' }, async (page) => {
     assert.equal(await page.locator('html').getAttribute('lang'), 'en');
     await page.locator('[data-act=lang]').click();
@@ -421,6 +431,69 @@ describe('the look', () => {
         }
       }));
     }
+  }
+});
+
+// What a reader must be able to make out: everything that can be operated has a name, all text stands out by 4.5 to 1.
+async function legible(page) {
+  return page.evaluate(() => {
+    const wrong = [];
+    const shown = (el) => el.checkVisibility() && !el.closest('[inert], [aria-hidden=true], :disabled') && el.getClientRects().length > 0;
+    for (const el of document.querySelectorAll('button, input, select, a')) {
+      const name = el.getAttribute('aria-label') || el.textContent.trim() || el.closest('label')?.textContent.trim();
+      if (shown(el) && !name) wrong.push(`no name: ${el.outerHTML.slice(0, 120)}`);
+    }
+    const parse = (c) => { const [r, g, b, a = 1] = c.match(/[\d.]+/g).map(Number); return { rgb: [r, g, b], a }; };
+    const light = (rgb) => {
+      const [r, g, b] = rgb.map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+      return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    let seen = 0;
+    for (let node = texts.nextNode(); node; node = texts.nextNode()) {
+      const el = node.parentElement;
+      if (!node.data.trim() || !shown(el) || el.closest('noscript, svg')) continue;
+      let ground = el;
+      while (ground && getComputedStyle(ground).backgroundImage === 'none' && parse(getComputedStyle(ground).backgroundColor).a < 1) ground = ground.parentElement;
+      if (!ground || getComputedStyle(ground).backgroundImage !== 'none') continue; // a gradient: looked at by eye
+      const [a, b] = [parse(getComputedStyle(el).color), parse(getComputedStyle(ground).backgroundColor)].map((c) => light(c.rgb));
+      const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+      seen++;
+      if (ratio < 4.5) wrong.push(`contrast ${ratio.toFixed(2)}: "${node.data.trim().slice(0, 40)}" in .${el.className}`);
+    }
+    if (seen < 10) wrong.push(`only ${seen} texts were looked at`);
+    return wrong;
+  });
+}
+
+describe('legible', () => {
+  for (const theme of ['light', 'dark']) {
+    test(theme, () => phone({ theme, user: `reader-${theme}` }, async (page) => {
+      const found = [];
+      const look = async () => found.push(...await legible(page));
+      await look();
+      await chip(page, 'signtest');
+      await order(page);
+      await look();
+      await settle(page, 'fail');
+      await becomes(page, 'failed');
+      await page.locator('.ribbon-head').click();
+      await page.locator('.ribbon.open').waitFor();
+      await look();
+      await page.locator('main.result [data-act=pay-again]').click();
+      await settle(page, 'pay');
+      await becomes(page, 'paid');
+      await page.locator('.entry[data-kind=notification].bad').waitFor();
+      await page.locator('.entry-head').first().click();
+      await page.locator('.entry-body').waitFor();
+      await page.locator('.toast').first().waitFor({ state: 'detached' });
+      await look();
+      await page.locator('[data-act=orders]').click();
+      await page.locator('[data-pick=all]').click();
+      await page.locator('.order').first().waitFor();
+      await look();
+      assert.deepEqual([...new Set(found)], []);
+    }));
   }
 });
 
