@@ -135,7 +135,7 @@ func parseTransaction(data []byte) (*Transaction, error) {
 		return nil, err
 	}
 	t := &Transaction{
-		Raw: data,
+		Raw:             data,
 		AppID:           w.AppID,
 		MerchantID:      w.MerchantID,
 		OutTradeNo:      w.OutTradeNo,
