@@ -163,17 +163,18 @@ func phoneLanguage(r *http.Request) string {
 	if c, err := r.Cookie("fenhao_lang"); err == nil && (c.Value == "zh" || c.Value == "en") {
 		return c.Value
 	}
-	best, weight := "zh", 0.0
+	best, weight := "zh", 0
 	for part := range strings.SplitSeq(r.Header.Get("Accept-Language"), ",") {
 		tag, params, _ := strings.Cut(strings.TrimSpace(part), ";")
 		lang, _, _ := strings.Cut(strings.ToLower(tag), "-")
 		if lang != "zh" && lang != "en" {
 			continue
 		}
-		q := 1.0
+		q := 1000 // thousandths: a weight has at most three decimals (RFC 9110, 12.4.2)
 		if v, ok := strings.CutPrefix(strings.ReplaceAll(params, " ", ""), "q="); ok {
+			whole, decimals, _ := strings.Cut(v, ".")
 			var err error
-			if q, err = strconv.ParseFloat(v, 64); err != nil {
+			if q, err = strconv.Atoi(whole + (decimals + "000")[:3]); err != nil {
 				continue
 			}
 		}

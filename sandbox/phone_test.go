@@ -195,6 +195,10 @@ func TestPhoneSpeaksTheReadersLanguage(t *testing.T) {
 		"English preferred":   {"zh;q=0.4,en;q=0.7", "", "en"},
 		"neither":             {"fr-FR,de;q=0.5", "", "zh-CN"},
 		"second choice":       {"fr-FR,en;q=0.5", "", "en"},
+		"equal, in order":     {"en;q=0.8,zh;q=0.80", "", "en"},
+		"fine weights":        {"zh;q=0.799,en;q=0.8", "", "en"},
+		"a broken weight":     {"en;q=high,zh;q=0.1", "", "zh-CN"},
+		"ruled out":           {"en;q=0", "", "zh-CN"},
 		"chosen on the page":  {"zh-CN", "fenhao_lang=en", "en"},
 		"a cookie of no kind": {"en", "fenhao_lang=xx", "en"},
 	} {
