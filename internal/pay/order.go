@@ -100,10 +100,9 @@ const Grace = 10 * time.Minute
 // the password.
 const PrepayLife = 2*time.Hour - 5*time.Minute
 
-// newOrder returns a pending order with the one attempt that is about to be asked of WeChat. Its number at WeChat is
-// the order's id, unless the merchant gave one.
+// newOrder returns o, which has an id, as a pending order with the one attempt that is about to be asked of WeChat. Its
+// number at WeChat is the order's id, unless the merchant gave one.
 func newOrder(o Order, outTradeNo, notifyURL string, now time.Time) (Order, []Effect) {
-	o.ID = OrderID(newID("ord_", now))
 	if outTradeNo == "" {
 		outTradeNo = string(o.ID)
 	}
@@ -211,10 +210,7 @@ func (o Order) Confirm(t Transaction, now time.Time) (Order, []Effect, error) {
 	if a.Status == AttemptPaid && a.TransactionID == t.TransactionID {
 		return o, nil, nil
 	}
-	incident := func(kind IncidentKind, expected, got string) Incident {
-		return Incident{ID: IncidentID(newID("inc_", now)), Kind: kind, MerchantID: o.MerchantID, OutTradeNo: t.OutTradeNo,
-			TransactionID: t.TransactionID, OrderID: o.ID, Expected: expected, Got: got, Evidence: t.Evidence, CreatedAt: now}
-	}
+	incident := func(kind IncidentKind, expected, got string) Incident { return o.incident(t, kind, expected, got, now) }
 	switch {
 	case t.MerchantID != o.MerchantID:
 		return o.contradicted(incident(WrongMerchant, o.MerchantID, t.MerchantID), now)
@@ -247,6 +243,16 @@ func (o Order) Confirm(t Transaction, now time.Time) (Order, []Effect, error) {
 		effects = append(effects, more...)
 	}
 	return o, effects, nil
+}
+
+// Taken records that the transaction which WeChat says has paid o has paid another order already.
+func (o Order) Taken(t Transaction, now time.Time) (Order, []Effect, error) {
+	return o.contradicted(o.incident(t, SecondOrder, "a transaction of its own", t.TransactionID, now), now)
+}
+
+func (o Order) incident(t Transaction, kind IncidentKind, expected, got string, now time.Time) Incident {
+	return Incident{Kind: kind, MerchantID: o.MerchantID, OutTradeNo: t.OutTradeNo, TransactionID: t.TransactionID, OrderID: o.ID,
+		Expected: expected, Got: got, Evidence: t.Evidence, CreatedAt: now}
 }
 
 // contradicted freezes the order: WeChat holds money under its number that is not the order's.
@@ -314,7 +320,7 @@ func (o Order) Absent(outTradeNo string, now time.Time) (Order, []Effect, error)
 		return o.Void(outTradeNo, now)
 	}
 	o.Due = o.nextLook(now)
-	return o.flag(Incident{ID: IncidentID(newID("inc_", now)), Kind: MissingAtWeChat, MerchantID: o.MerchantID, OutTradeNo: outTradeNo,
+	return o.flag(Incident{Kind: MissingAtWeChat, MerchantID: o.MerchantID, OutTradeNo: outTradeNo,
 		OrderID: o.ID, Expected: "an order", Got: "none", CreatedAt: now}, now)
 }
 

@@ -66,6 +66,13 @@ func (c *Cashier) Buy(ctx context.Context, u User, p Purchase) (Placed, error) {
 	if err := checkMetadata(p.Metadata); err != nil {
 		return Placed{}, err
 	}
+	key, err := idempotency("user:"+string(u.ID), p.IdempotencyKey, p.Lines, p.Metadata)
+	if err != nil {
+		return Placed{}, err
+	}
+	if placed, made, err := c.resume(ctx, key); made || err != nil {
+		return placed, err
+	}
 	products := map[ProductID]Product{}
 	for _, l := range p.Lines[:min(len(p.Lines), maxLines)] {
 		if _, ok := products[l.ProductID]; ok {
@@ -81,13 +88,9 @@ func (c *Cashier) Buy(ctx context.Context, u User, p Purchase) (Placed, error) {
 	if err != nil {
 		return Placed{}, err
 	}
-	key, err := idempotency("user:"+string(u.ID), p.IdempotencyKey, p.Lines, p.Metadata)
-	if err != nil {
-		return Placed{}, err
-	}
 	now := c.now()
 	o, effects := newOrder(Order{
-		MerchantID: m.ID, AppID: u.AppID, UserID: u.ID, OpenID: u.OpenID, Channel: m.Channel, Method: MiniProgram, Total: total,
+		ID: OrderID(c.ids.id("ord_", now)), MerchantID: m.ID, AppID: u.AppID, UserID: u.ID, OpenID: u.OpenID, Channel: m.Channel, Method: MiniProgram, Total: total,
 		Description: describe(items), Items: items, Metadata: p.Metadata, ExpiresAt: wholeSecond(now.Add(DefaultLife)),
 	}, "", m.NotifyURL, now)
 	return c.place(ctx, o, effects, key)
@@ -102,6 +105,9 @@ func (c *Cashier) Charge(ctx context.Context, by APIKey, ch Charge) (Placed, err
 	key, err := idempotency("key:"+string(by.ID), ch.IdempotencyKey, ch)
 	if err != nil {
 		return Placed{}, err
+	}
+	if placed, made, err := c.resume(ctx, key); made || err != nil {
+		return placed, err
 	}
 	now := c.now()
 	if ch.ExpiresAt.IsZero() {
@@ -118,7 +124,7 @@ func (c *Cashier) Charge(ctx context.Context, by APIKey, ch Charge) (Placed, err
 		return Placed{}, err
 	}
 	o, effects := newOrder(Order{
-		MerchantID: m.ID, AppID: ch.AppID, UserID: u.ID, OpenID: u.OpenID, Channel: m.Channel, Method: ch.Method, Total: ch.Total,
+		ID: OrderID(c.ids.id("ord_", now)), MerchantID: m.ID, AppID: ch.AppID, UserID: u.ID, OpenID: u.OpenID, Channel: m.Channel, Method: ch.Method, Total: ch.Total,
 		Description: ch.Description, Reference: ch.Reference, Attach: ch.Attach, Metadata: ch.Metadata,
 		ExpiresAt: wholeSecond(ch.ExpiresAt),
 	}, ch.OutTradeNo, m.NotifyURL, now)
@@ -201,9 +207,20 @@ func idempotency(scope, key string, asked ...any) (Idempotency, error) {
 // wholeSecond drops what WeChat's times do not carry, so that time_expire and our expiry are the same moment.
 func wholeSecond(t time.Time) time.Time { return t.Truncate(time.Second) }
 
+// resume goes on with the order that the key has made. What was asked then is not judged again: since then a product may
+// have gone and a time may have passed.
+func (c *Cashier) resume(ctx context.Context, key Idempotency) (p Placed, made bool, err error) {
+	o, made, err := c.store.Made(ctx, key)
+	if !made || err != nil {
+		return Placed{}, made, err
+	}
+	o, payment, err := c.parameters(ctx, o, false)
+	return Placed{Order: o, Payment: payment, Replayed: true}, true, err
+}
+
 // place makes the intent durable and then tells WeChat.
 func (c *Cashier) place(ctx context.Context, o Order, effects []Effect, key Idempotency) (Placed, error) {
-	o, created, err := c.store.CreateOrder(ctx, o, effects, key)
+	o, created, err := c.store.CreateOrder(ctx, o, c.ids.name(effects), key)
 	if err != nil {
 		return Placed{}, err
 	}

@@ -171,7 +171,7 @@ func TestNumbersAreUsedOnce(t *testing.T) {
 	if _, err := s.UpdateOrder(t.Context(), a.ID, paidStep("4200000001")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.UpdateOrder(t.Context(), c.ID, paidStep("4200000001")); !isDup(err) {
+	if _, err := s.UpdateOrder(t.Context(), c.ID, paidStep("4200000001")); !errors.Is(err, pay.ErrTransactionTaken) {
 		t.Errorf("the same transaction twice: %v", err)
 	}
 }
@@ -204,8 +204,14 @@ func TestIdempotencyKeys(t *testing.T) {
 	if made.Load() != 1 {
 		t.Errorf("%d orders of one key", made.Load())
 	}
+	if o, ok, err := s.Made(t.Context(), key); err != nil || !ok || o.ID == "" {
+		t.Errorf("what it made: %v, %v", ok, err)
+	}
 	other := key
 	other.Digest = "e"
+	if _, _, err := s.Made(t.Context(), other); !errors.Is(err, pay.CodeIdempotencyKeyReused) {
+		t.Errorf("what another request made: %v", err)
+	}
 	if _, _, err := s.CreateOrder(t.Context(), sample(), nil, other); !errors.Is(err, pay.CodeIdempotencyKeyReused) {
 		t.Errorf("another request: %v", err)
 	}
