@@ -107,7 +107,8 @@ func Codes() []ErrCode {
 }
 
 // parseError returns the error that an answer holds, or nil where it holds none or is not an answer of WeChat's at all.
-func parseError(body []byte) *Error {
+// Its texts go through hide, in case that they repeat what was sent.
+func parseError(body []byte, hide *strings.Replacer) *Error {
 	var v struct {
 		Code    int             `json:"errcode"`
 		Message json.RawMessage `json:"errmsg"`
@@ -118,7 +119,7 @@ func parseError(body []byte) *Error {
 	var message string
 	_ = json.Unmarshal(v.Message, &message) // an error without a text is still an error
 	e := &Error{Code: ErrCode(v.Code)}
-	e.Message, e.RID = splitRID(message)
+	e.Message, e.RID = splitRID(hide.Replace(message))
 	return e
 }
 
@@ -135,11 +136,11 @@ func splitRID(s string) (message, rid string) {
 	return clip(message, 200), clip(rid, 64)
 }
 
-// clip cuts s to n bytes at a boundary of characters and takes out control characters.
+// clip cuts s to n bytes at a boundary of characters and makes blanks of control characters.
 func clip(s string, n int) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == utf8.RuneError {
-			return -1
+			return ' '
 		}
 		return r
 	}, s)

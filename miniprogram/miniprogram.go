@@ -211,9 +211,21 @@ func (c *Client) Code2Session(ctx context.Context, code string) (Session, error)
 	return Session{OpenID: v.OpenID, UnionID: v.UnionID, SessionKey: SessionKey(v.SessionKey), At: c.now().UTC()}, nil
 }
 
+// hiding replaces the values of a query that nobody may read, plain and escaped.
+func hiding(query url.Values) *strings.Replacer {
+	var pairs []string
+	for _, name := range []string{"secret", "js_code"} {
+		if v := query.Get(name); v != "" {
+			pairs = append(pairs, v, "["+name+"]", url.QueryEscape(v), "["+name+"]")
+		}
+	}
+	return strings.NewReplacer(pairs...)
+}
+
 // get sends one request and reads the answer into v, or returns WeChat's error. The address holds secrets, so no error
 // of net/http is passed on with it.
 func (c *Client) get(ctx context.Context, path string, query url.Values, v any) error {
+	hide := hiding(query)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path+"?"+query.Encode(), nil)
 	if err != nil {
 		return fmt.Errorf("%w: the request can't be made", ErrNoAnswer)
@@ -224,6 +236,9 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, v any) 
 		var u *url.Error
 		if errors.As(err, &u) {
 			err = u.Err // url.Error prints the address, and the secret in it
+		}
+		if text := err.Error(); hide.Replace(text) != text {
+			err = errors.New("the transport's error repeats the address, so it is not shown")
 		}
 		return fmt.Errorf("%w: %w", ErrNoAnswer, err)
 	}
@@ -236,7 +251,7 @@ func (c *Client) get(ctx context.Context, path string, query url.Values, v any) 
 		return fmt.Errorf("%w: the answer is longer than %d bytes", ErrNoAnswer, maxAnswer)
 	}
 	// Nearly all failures come with status 200; one that has an errcode is WeChat's word whatever the status.
-	if e := parseError(body); e != nil {
+	if e := parseError(body, hide); e != nil {
 		return e
 	}
 	if resp.StatusCode != http.StatusOK {

@@ -93,7 +93,7 @@ func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "WeChat Pay answered %d %s", e.Status, e.Code)
 	if e.Message != "" {
-		fmt.Fprintf(&b, ": %s", redact(clip(e.Message, 300)))
+		fmt.Fprintf(&b, ": %s", clip(redact(e.Message), 300))
 	}
 	if e.RequestID != "" {
 		fmt.Fprintf(&b, " (request id %s)", clip(e.RequestID, 80))
@@ -251,12 +251,12 @@ func (t text) in(lang string) string {
 	return t.en
 }
 
-// clip cuts s to n bytes at a boundary of characters and takes out control characters, so that what came from outside
-// can be shown on a line.
+// clip cuts s to n bytes at a boundary of characters and makes blanks of control characters, so that what came from
+// outside can be shown on a line.
 func clip(s string, n int) string {
 	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f || r == utf8.RuneError {
-			return -1
+			return ' '
 		}
 		return r
 	}, s)
@@ -269,7 +269,7 @@ func clip(s string, n int) string {
 	return s[:n] + "…"
 }
 
-// redact hides every run of 28 characters that is shaped like an openid.
+// redact hides every run of 28 characters or more that begins like an openid.
 func redact(s string) string {
 	isWord := func(c byte) bool {
 		return c == '_' || c == '-' || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
@@ -284,7 +284,7 @@ func redact(s string) string {
 		case j == i:
 			b.WriteByte(s[i])
 			j++
-		case j-i == 28 && s[i] == 'o':
+		case j-i >= 28 && s[i] == 'o':
 			b.WriteString("[openid]")
 		default:
 			b.WriteString(s[i:j])

@@ -1,0 +1,19 @@
+package wechatpay
+
+// For the published examples whose AES keys have 16 bytes, and for fuzzing what is not reached otherwise.
+var (
+	OpenGCM           = openGCM
+	OpenCertificates  = openCertificates
+	ReadNotification  = readNotification
+	ReadSignature     = readSignature
+	ParseErrorAnswer  = parseError
+	StrictUnmarshal   = strictUnmarshal
+	ParseTransaction  = parseTransaction
+	NormalCode        = normalCode
+	MaxAnswer         = maxAnswer
+	NewTransport      = newTransport
+	FormatTimeBeijing = formatTime
+)
+
+// Encode is the body that Prepay would send.
+var Encode = PrepayRequest.encode
