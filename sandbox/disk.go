@@ -152,6 +152,12 @@ func (s *Sandbox) reread(path string) (*os.File, error) {
 			s.announce(*o)
 		}
 	}
+	for _, n := range s.notifications.all {
+		if n.Status == NotificationPending && n.Next.IsZero() { // it was under way
+			n.Next = s.now()
+			s.notifications.schedule(n)
+		}
+	}
 	file, err := s.rewrite(path)
 	if err != nil {
 		return nil, fmt.Errorf("rewrite the sandbox's state: %w", err)
