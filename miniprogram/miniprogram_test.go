@@ -123,6 +123,7 @@ func TestWhatIsNoAnswer(t *testing.T) {
 		"502":            {502, `<html>`},
 		"redirect":       {302, ``},
 		"errcode a text": {200, `{"errcode":"40029"}`},
+		"long":           {200, `{"openid":"` + openID + `"}` + strings.Repeat(" ", 1<<20)},
 		"10 MB":          {200, strings.Repeat("x", 10<<20)},
 	} {
 		s := answering(t, c.status, c.body)

@@ -5,6 +5,11 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -385,6 +390,9 @@ func TestNewClientNamesEveryMistake(t *testing.T) {
 		{"public key id as serial", "CertificateSerial", func(c *wechatpay.Config) { c.CertificateSerial = publicKeyID }},
 		{"short serial", "CertificateSerial", func(c *wechatpay.Config) { c.CertificateSerial = "408B" }},
 		{"no key", "PrivateKey", func(c *wechatpay.Config) { c.PrivateKey = nil }},
+		{"elliptic key", "PrivateKey", func(c *wechatpay.Config) { c.PrivateKey = must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)) }},
+		{"key that fails", "PrivateKey", func(c *wechatpay.Config) { c.PrivateKey = brokenSigner{merchantKey(), nil} }},
+		{"key that signs as another", "PrivateKey", func(c *wechatpay.Config) { c.PrivateKey = brokenSigner{merchantKey(), strangerKey()} }},
 		{"no APIv3 key", "APIv3Key", func(c *wechatpay.Config) { c.APIv3Key = wechatpay.APIv3Key{} }},
 		{"empty old key", "OldAPIv3Keys", func(c *wechatpay.Config) { c.OldAPIv3Keys = make([]wechatpay.APIv3Key, 1) }},
 		{"id without key", "PublicKey", func(c *wechatpay.Config) { c.PublicKeyID = publicKeyID }},
@@ -435,6 +443,25 @@ func TestNewClientNamesEveryMistake(t *testing.T) {
 	}
 }
 
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// brokenSigner shows one key and signs with another, or with none.
+type brokenSigner struct{ shown, used *rsa.PrivateKey }
+
+func (b brokenSigner) Public() crypto.PublicKey { return b.shown.Public() }
+
+func (b brokenSigner) Sign(r io.Reader, digest []byte, o crypto.SignerOpts) ([]byte, error) {
+	if b.used == nil {
+		return nil, errors.New("module not ready")
+	}
+	return b.used.Sign(r, digest, o)
+}
+
 func TestNothingSecretIsPrintedOrLogged(t *testing.T) {
 	t.Parallel()
 	f := startFake(t, newClock())
@@ -465,7 +492,7 @@ func TestNothingSecretIsPrintedOrLogged(t *testing.T) {
 	}
 }
 
-// A connection that the server closed while it was idle is not reused for a POST with an unknown outcome.
+// A request whose answer is lost is not sent again, by the transport either.
 func TestARequestIsSentOnce(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -156,9 +156,10 @@ func (s signer) sign(message string) string {
 	return base64.StdEncoding.EncodeToString(b)
 }
 
-// header signs a message of WeChat Pay's.
+// header signs a message of WeChat Pay's. The same message has the same header, so that fuzzing can repeat it.
 func (s signer) header(at time.Time, body string) http.Header {
-	timestamp, nonce := strconv.FormatInt(at.Unix(), 10), rand.Text()
+	timestamp := strconv.FormatInt(at.Unix(), 10)
+	nonce := fmt.Sprintf("%X", sha256.Sum256([]byte(timestamp+body)))[:32]
 	h := http.Header{}
 	h.Set("Wechatpay-Timestamp", timestamp)
 	h.Set("Wechatpay-Nonce", nonce)

@@ -199,6 +199,8 @@ func TestGenuineButUnreadable(t *testing.T) {
 		"id as a number":        replace(`"id":"3119dfba-e649-5eec-ab1e-3412bc4d2e17"`, `"id":3119`),
 		"event type twice":      replace(`"event_type"`, `"event_type":"REFUND.SUCCESS","event_type"`),
 		"event type in capital": replace(`"event_type"`, `"Event_Type":"REFUND.SUCCESS","event_type"`),
+		"event type spelled so": replace(`"event_type"`, `"eventType":"x","Event_Type"`),
+		"state spelled so":      about(strings.Replace(paidJSON, `"trade_state_desc"`, `"Trade_State_Desc"`, 1)),
 		"resource twice":        replace(`"resource":`, `"resource":{},"resource":`),
 		"nonce twice":           replace(`"nonce"`, `"nonce":"x","nonce"`),
 		"a Kelvin sign for k":   about(strings.Replace(paidJSON, `"bank_type"`, `"ban\u212a_type":"x","bank_type"`, 1)),

@@ -329,6 +329,9 @@ func (k *platformKeys) download(ctx context.Context, atOnce bool) error {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), downloadTime)
 			defer cancel()
 			keys, err := k.client.certificates(ctx)
+			if err != nil {
+				err = downloadError{err}
+			}
 			k.finish(d, keys, err)
 		}()
 	}
@@ -340,6 +343,18 @@ func (k *platformKeys) download(ctx context.Context, atOnce bool) error {
 		return ctx.Err()
 	}
 }
+
+// downloadError is why there are no certificates. It hides whether the download was sent and executed, since callers ask
+// that about a request of their own: one whose answer can't be verified for want of a key was sent.
+type downloadError struct{ cause error }
+
+func (e downloadError) Error() string { return e.cause.Error() }
+
+func (e downloadError) Is(target error) bool {
+	return target != ErrNotSent && target != ErrUncertain && errors.Is(e.cause, target)
+}
+
+func (e downloadError) As(target any) bool { return errors.As(e.cause, target) }
 
 // finish adds what was downloaded. Keys at hand stay until they expire, whether or not the new list has them.
 func (k *platformKeys) finish(d *download, keys []*heldKey, err error) {
@@ -389,6 +404,9 @@ func (c *Client) certificates(ctx context.Context) ([]*heldKey, error) {
 	}
 	key := c.keys.lookup(s.serial)
 	for _, p := range keys {
+		if old := c.keys.lookup(p.Serial); old != nil && !old.Equal(p.key) {
+			return nil, fmt.Errorf("download the platform certificates: the list has another key for serial %s", p.Serial)
+		}
 		if key == nil && canonicalSerial(p.Serial) == canonicalSerial(s.serial) {
 			key = p.key
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -178,7 +179,7 @@ func TestTheListOfCertificatesIsNotBelieved(t *testing.T) {
 		f.answer = prepaid
 		change(f)
 		client := newClient(t, f, config())
-		if _, err := client.Prepay(t.Context(), order()); !errors.Is(err, wechatpay.ErrNotSent) || len(client.PlatformKeys()) != 0 {
+		if _, err := client.Prepay(t.Context(), order()); !errors.Is(err, wechatpay.ErrNotSent) || errors.Is(err, wechatpay.ErrUncertain) || len(client.PlatformKeys()) != 0 {
 			t.Errorf("%s: %v, keys %v, want ErrNotSent and none", name, err, client.PlatformKeys())
 		}
 		if f.count("POST") != 0 || f.count(list) != 1 {
@@ -187,6 +188,93 @@ func TestTheListOfCertificatesIsNotBelieved(t *testing.T) {
 		header, body := notified(signerA(), c.Now())
 		if _, err := client.ParseNotification(t.Context(), header, body); !errors.Is(err, wechatpay.ErrBadSignature) {
 			t.Errorf("%s: notification: %v, want ErrBadSignature", name, err)
+		}
+	}
+}
+
+// How the download ended says nothing about the request whose answer needed it: that one was sent.
+func TestAnAnswerWhoseKeyCantBeHadIsUncertain(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{404, 500} {
+		c := newClock()
+		f := startFake(t, c)
+		f.answer = prepaid
+		client := newClient(t, f, config())
+		if _, err := client.Prepay(t.Context(), order()); err != nil {
+			t.Fatal(err)
+		}
+		c.Advance(time.Minute)
+		f.set(func(f *fake) {
+			f.signWith, f.listed = signerB(), nil
+			f.answer = func(r *http.Request, body string) (int, string) {
+				if r.URL.Path == "/v3/certificates" {
+					return status, ""
+				}
+				return prepaid(r, body)
+			}
+		})
+		_, err := client.Prepay(t.Context(), order())
+		if !errors.Is(err, wechatpay.ErrUncertain) || errors.Is(err, wechatpay.ErrNotSent) || !errors.Is(err, wechatpay.ErrBadSignature) {
+			t.Errorf("download answered %d: %v, want ErrUncertain alone", status, err)
+		}
+		header, body := notified(signerB(), c.Now())
+		if _, err := client.ParseNotification(t.Context(), header, body); !errors.Is(err, wechatpay.ErrBadSignature) ||
+			errors.Is(err, wechatpay.ErrUncertain) || errors.Is(err, wechatpay.ErrNotSent) {
+			t.Errorf("download answered %d: notification: %v", status, err)
+		}
+	}
+	// The same where the download can't even connect.
+	c := newClock()
+	lost := &sometimes{fail: false}
+	f := startFake(t, c)
+	f.answer = prepaid
+	client := newClient(t, f, config(), wechatpay.WithHTTPClient(&http.Client{Transport: lost}))
+	if _, err := client.Prepay(t.Context(), order()); err != nil {
+		t.Fatal(err)
+	}
+	c.Advance(time.Minute)
+	lost.fail = true
+	f.set(func(f *fake) { f.signWith = signerB() })
+	if _, err := client.Prepay(t.Context(), order()); !errors.Is(err, wechatpay.ErrUncertain) || errors.Is(err, wechatpay.ErrNotSent) {
+		t.Errorf("download without a connection: %v, want ErrUncertain alone", err)
+	}
+}
+
+// sometimes is a transport that can't reach the certificates.
+type sometimes struct{ fail bool }
+
+func (s *sometimes) RoundTrip(r *http.Request) (*http.Response, error) {
+	if s.fail && r.URL.Path == "/v3/certificates" {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
+	}
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// A serial stands for one key: a later list can't put another in its place.
+func TestAKeyIsNotReplacedUnderItsSerial(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	f := startFake(t, c)
+	f.answer = prepaid
+	client := newClient(t, f, config())
+	if _, err := client.Prepay(t.Context(), order()); err != nil {
+		t.Fatal(err)
+	}
+	other := signer{serialA, strangerKey(), certificate(strangerKey(), serialA, start.AddDate(-1, 0, 0), start.AddDate(1, 0, 0))}
+	for _, signedBy := range []signer{signerA(), other} {
+		c.Advance(12 * time.Hour)
+		f.set(func(f *fake) { f.listed, f.signWith = []signer{other}, signedBy })
+		header, body := notified(signerB(), c.Now())
+		if _, err := client.ParseNotification(t.Context(), header, body); !errors.Is(err, wechatpay.ErrBadSignature) {
+			t.Error(err)
+		}
+		header, body = notified(other, c.Now())
+		if _, err := client.ParseNotification(t.Context(), header, body); !errors.Is(err, wechatpay.ErrBadSignature) {
+			t.Errorf("the key was replaced: %v", err)
+		}
+		header, body = notified(signerA(), c.Now())
+		if _, err := client.ParseNotification(t.Context(), header, body); err != nil {
+			t.Errorf("the key was lost: %v", err)
 		}
 	}
 }
@@ -305,6 +393,11 @@ func TestConcurrentCallersShareOneDownload(t *testing.T) {
 	f.onList = func() { arrived <- struct{}{}; <-release }
 	client := newClient(t, f, config())
 
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := client.Prepay(gone, order()); !errors.Is(err, context.Canceled) || f.count("") != 0 {
+		t.Errorf("a caller that was gone before: %v after %d requests", err, f.count(""))
+	}
 	var wg sync.WaitGroup
 	failures := make(chan error, 100)
 	for i := range 50 {
@@ -321,9 +414,7 @@ func TestConcurrentCallersShareOneDownload(t *testing.T) {
 	}
 	<-arrived
 	// A caller that gives up gets its own error at once and does not stop the others.
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := client.Prepay(ctx, order()); !errors.Is(err, context.Canceled) || !errors.Is(err, wechatpay.ErrNotSent) {
+	if _, err := client.Prepay(gone, order()); !errors.Is(err, context.Canceled) || !errors.Is(err, wechatpay.ErrNotSent) {
 		t.Errorf("a caller that gave up: %v", err)
 	}
 	close(release)

@@ -88,6 +88,7 @@ func inWorld(t *testing.T, test func(t *testing.T, w *world)) {
 // start runs the service; the world's stop ends it. Both may be repeated: the data stay.
 func (w *world) start() {
 	w.t.Helper()
+	after(time.Millisecond) // no process starts within the millisecond in which another one ended
 	ctx, cancel := context.WithCancel(context.Background())
 	s, err := assemble(ctx, w.parts)
 	if err != nil {

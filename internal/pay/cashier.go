@@ -37,6 +37,7 @@ type Cashier struct {
 	log     *slog.Logger
 	secret  []byte
 	byApp   map[string]Merchant
+	ids     idSource
 	hub     hub
 }
 
@@ -70,7 +71,10 @@ func NewCashier(c Config) (*Cashier, error) {
 
 // update runs a step and wakes those who wait for the order.
 func (c *Cashier) update(ctx context.Context, id OrderID, step Step) (Order, error) {
-	o, err := c.store.UpdateOrder(ctx, id, step)
+	o, err := c.store.UpdateOrder(ctx, id, func(o Order) (Order, []Effect, error) {
+		o, effects, err := step(o)
+		return o, c.ids.name(effects), err
+	})
 	if err != nil {
 		return Order{}, err
 	}

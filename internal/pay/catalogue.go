@@ -19,7 +19,7 @@ func (c *Cashier) Products(ctx context.Context, f ProductFilter) ([]Product, str
 // AddProduct puts a product into the catalogue.
 func (c *Cashier) AddProduct(ctx context.Context, p Product) (Product, error) {
 	p.CreatedAt = c.now()
-	p.ID = ProductID(newID("prd_", p.CreatedAt))
+	p.ID = ProductID(c.ids.id("prd_", p.CreatedAt))
 	if err := p.Check(); err != nil {
 		return Product{}, err
 	}

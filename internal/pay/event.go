@@ -54,8 +54,8 @@ type Incident struct {
 	CreatedAt     time.Time
 }
 
-// Effect is what a step makes happen beside the order's new state: an [Event] or an [Incident]. The store makes them
-// durable together with the order.
+// Effect is what a step makes happen beside the order's new state: an [Event] or an [Incident]. Its id is given by the
+// cashier, because a step only computes; the store makes it durable together with the order.
 type Effect interface{ effect() }
 
 func (Event) effect()    {}

@@ -15,7 +15,7 @@ const unknownDeliveries = 3
 // and WeChat may be told so; ErrUnknownOrder means that it should come again.
 func (c *Cashier) Hear(ctx context.Context, n Notice) error {
 	now := c.now()
-	i := Incident{ID: IncidentID(newID("inc_", now)), MerchantID: n.MerchantID, Evidence: n.Evidence, CreatedAt: now}
+	i := Incident{ID: IncidentID(c.ids.id("inc_", now)), MerchantID: n.MerchantID, Evidence: n.Evidence, CreatedAt: now}
 	if n.Transaction == nil {
 		i.Kind, i.Got = UnknownNotice, n.EventType
 		_, err := c.store.Observe(ctx, i)

@@ -21,13 +21,17 @@ type (
 // idDigits are Crockford's, in lower case: no i, l, o, u to misread, and nothing that depends on case.
 const idDigits = "0123456789abcdefghjkmnpqrstvwxyz"
 
-// newID returns prefix and 26 characters: 48 bits of milliseconds, so that ids sort by time, and 80 random bits, so that
+// idSource makes ids. The zero value is ready; it may be used by many goroutines.
+type idSource struct {
+	mu     sync.Mutex
+	hi, lo uint64 // the last number
+}
+
+// id returns prefix and 26 characters: 48 bits of milliseconds, so that ids sort by time, and 80 random bits, so that
 // nobody guesses one and two installations that share a merchant number never meet. Within a millisecond the ids of one
-// process still sort in the order in which they were made: what happened in one step is listed in its order.
+// source still sort in the order in which they were made: what happened in one step is listed in its order.
 //
 // An order's id is 30 bytes of [0-9a-z_] and thereby a valid WeChat out_trade_no (6 to 32 bytes) as it stands.
-func newID(prefix string, now time.Time) string { return ids.id(prefix, now) }
-
 func (s *idSource) id(prefix string, now time.Time) string {
 	hi, lo := s.next(uint64(now.UnixMilli()))
 	id := make([]byte, 0, len(prefix)+26)
@@ -48,15 +52,7 @@ func (s *idSource) id(prefix string, now time.Time) string {
 	return string(id)
 }
 
-// ids is the source of all ids of this process.
-var ids idSource
-
-// idSource makes numbers of 128 bits that grow while the time does not go back.
-type idSource struct {
-	mu     sync.Mutex
-	hi, lo uint64 // the last one
-}
-
+// next returns a number of 128 bits that grows while the time does not go back.
 func (s *idSource) next(ms uint64) (hi, lo uint64) {
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails: crypto/rand.Read ends the program instead
@@ -70,6 +66,21 @@ func (s *idSource) next(ms uint64) (hi, lo uint64) {
 	}
 	s.hi, s.lo = hi, lo
 	return hi, lo
+}
+
+// name gives effects their ids.
+func (s *idSource) name(effects []Effect) []Effect {
+	for i, e := range effects {
+		switch e := e.(type) {
+		case Event:
+			e.ID = EventID(s.id("evt_", e.CreatedAt))
+			effects[i] = e
+		case Incident:
+			e.ID = IncidentID(s.id("inc_", e.CreatedAt))
+			effects[i] = e
+		}
+	}
+	return effects
 }
 
 // newToken returns prefix and 256 random bits, for what must not be guessed: sessions and API keys.

@@ -100,10 +100,9 @@ const Grace = 10 * time.Minute
 // the password.
 const PrepayLife = 2*time.Hour - 5*time.Minute
 
-// newOrder returns a pending order with the one attempt that is about to be asked of WeChat. Its number at WeChat is
-// the order's id, unless the merchant gave one.
+// newOrder returns o, which has an id, as a pending order with the one attempt that is about to be asked of WeChat. Its
+// number at WeChat is the order's id, unless the merchant gave one.
 func newOrder(o Order, outTradeNo, notifyURL string, now time.Time) (Order, []Effect) {
-	o.ID = OrderID(newID("ord_", now))
 	if outTradeNo == "" {
 		outTradeNo = string(o.ID)
 	}
@@ -212,7 +211,7 @@ func (o Order) Confirm(t Transaction, now time.Time) (Order, []Effect, error) {
 		return o, nil, nil
 	}
 	incident := func(kind IncidentKind, expected, got string) Incident {
-		return Incident{ID: IncidentID(newID("inc_", now)), Kind: kind, MerchantID: o.MerchantID, OutTradeNo: t.OutTradeNo,
+		return Incident{Kind: kind, MerchantID: o.MerchantID, OutTradeNo: t.OutTradeNo,
 			TransactionID: t.TransactionID, OrderID: o.ID, Expected: expected, Got: got, Evidence: t.Evidence, CreatedAt: now}
 	}
 	switch {
@@ -314,7 +313,7 @@ func (o Order) Absent(outTradeNo string, now time.Time) (Order, []Effect, error)
 		return o.Void(outTradeNo, now)
 	}
 	o.Due = o.nextLook(now)
-	return o.flag(Incident{ID: IncidentID(newID("inc_", now)), Kind: MissingAtWeChat, MerchantID: o.MerchantID, OutTradeNo: outTradeNo,
+	return o.flag(Incident{Kind: MissingAtWeChat, MerchantID: o.MerchantID, OutTradeNo: outTradeNo,
 		OrderID: o.ID, Expected: "an order", Got: "none", CreatedAt: now}, now)
 }
 

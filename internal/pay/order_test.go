@@ -20,7 +20,7 @@ var noon = time.Date(2026, 11, 20, 4, 0, 0, 0, time.UTC)
 // pending is an order of 19.80 yuan that WeChat knows and whose parameters were handed out at noon.
 func pending(t testing.TB) (Order, string) {
 	t.Helper()
-	o, effects := newOrder(Order{MerchantID: "1900000001", AppID: "wx0123456789abcdef", UserID: "usr_1", OpenID: "o-ming", Channel: WeChatV3,
+	o, effects := newOrder(Order{ID: "ord_1", MerchantID: "1900000001", AppID: "wx0123456789abcdef", UserID: "usr_1", OpenID: "o-ming", Channel: WeChatV3,
 		Method: MiniProgram, Total: 1980, Description: "latte", ExpiresAt: noon.Add(30 * time.Minute)}, "", "https://shop.example/notify", noon)
 	if got := kinds(effects); !slices.Equal(got, []string{"order.created"}) {
 		t.Fatalf("a new order has the effects %v", got)
@@ -187,7 +187,7 @@ func TestAnotherPayerIsKeptAndFlagged(t *testing.T) {
 // ORDER_NOT_EXIST closes nothing while a Prepay may still be under way or parameters may still be handed out.
 func TestAbsentIsBelievedLate(t *testing.T) {
 	t.Parallel()
-	o, effects := newOrder(Order{MerchantID: "1900000001", AppID: "wx0123456789abcdef", OpenID: "o", Total: 1, ExpiresAt: noon.Add(5 * time.Minute)}, "", "", noon)
+	o, effects := newOrder(Order{ID: "ord_1", MerchantID: "1900000001", AppID: "wx0123456789abcdef", OpenID: "o", Total: 1, ExpiresAt: noon.Add(5 * time.Minute)}, "", "", noon)
 	_ = effects
 	no := o.Current().OutTradeNo
 	for _, c := range []struct {
@@ -259,7 +259,7 @@ func TestInvariantsOfAnyWalk(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		now := noon
-		o, effects := newOrder(Order{MerchantID: "1900000001", AppID: "wx0123456789abcdef", OpenID: "o", Total: 100, ExpiresAt: now.Add(10 * time.Minute)}, "", "", now)
+		o, effects := newOrder(Order{ID: "ord_1", MerchantID: "1900000001", AppID: "wx0123456789abcdef", OpenID: "o", Total: 100, ExpiresAt: now.Add(10 * time.Minute)}, "", "", now)
 		no, transactions := o.Current().OutTradeNo, 0
 		counts := map[string]int{}
 		for _, k := range kinds(effects) {

@@ -42,7 +42,7 @@ func (c *Cashier) Login(ctx context.Context, appID, code string) (Session, error
 		return Session{}, c.answer(err)
 	}
 	now := c.now()
-	u, err := c.store.SaveUser(ctx, User{ID: UserID(newID("usr_", now)), AppID: appID, OpenID: who.OpenID, UnionID: who.UnionID, CreatedAt: now})
+	u, err := c.store.SaveUser(ctx, User{ID: UserID(c.ids.id("usr_", now)), AppID: appID, OpenID: who.OpenID, UnionID: who.UnionID, CreatedAt: now})
 	if err != nil {
 		return Session{}, err
 	}
@@ -89,7 +89,7 @@ func (c *Cashier) AdoptAPIKey(ctx context.Context, name, key string) (APIKey, er
 		return k, err
 	}
 	now := c.now()
-	k := APIKey{ID: APIKeyID(newID("key_", now)), Name: name, CreatedAt: now}
+	k := APIKey{ID: APIKeyID(c.ids.id("key_", now)), Name: name, CreatedAt: now}
 	return k, c.store.SaveAPIKey(ctx, keyDigest(key), k)
 }
 

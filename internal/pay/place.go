@@ -87,7 +87,7 @@ func (c *Cashier) Buy(ctx context.Context, u User, p Purchase) (Placed, error) {
 	}
 	now := c.now()
 	o, effects := newOrder(Order{
-		MerchantID: m.ID, AppID: u.AppID, UserID: u.ID, OpenID: u.OpenID, Channel: m.Channel, Method: MiniProgram, Total: total,
+		ID: OrderID(c.ids.id("ord_", now)), MerchantID: m.ID, AppID: u.AppID, UserID: u.ID, OpenID: u.OpenID, Channel: m.Channel, Method: MiniProgram, Total: total,
 		Description: describe(items), Items: items, Metadata: p.Metadata, ExpiresAt: wholeSecond(now.Add(DefaultLife)),
 	}, "", m.NotifyURL, now)
 	return c.place(ctx, o, effects, key)
@@ -118,7 +118,7 @@ func (c *Cashier) Charge(ctx context.Context, by APIKey, ch Charge) (Placed, err
 		return Placed{}, err
 	}
 	o, effects := newOrder(Order{
-		MerchantID: m.ID, AppID: ch.AppID, UserID: u.ID, OpenID: u.OpenID, Channel: m.Channel, Method: ch.Method, Total: ch.Total,
+		ID: OrderID(c.ids.id("ord_", now)), MerchantID: m.ID, AppID: ch.AppID, UserID: u.ID, OpenID: u.OpenID, Channel: m.Channel, Method: ch.Method, Total: ch.Total,
 		Description: ch.Description, Reference: ch.Reference, Attach: ch.Attach, Metadata: ch.Metadata,
 		ExpiresAt: wholeSecond(ch.ExpiresAt),
 	}, ch.OutTradeNo, m.NotifyURL, now)
@@ -203,7 +203,7 @@ func wholeSecond(t time.Time) time.Time { return t.Truncate(time.Second) }
 
 // place makes the intent durable and then tells WeChat.
 func (c *Cashier) place(ctx context.Context, o Order, effects []Effect, key Idempotency) (Placed, error) {
-	o, created, err := c.store.CreateOrder(ctx, o, effects, key)
+	o, created, err := c.store.CreateOrder(ctx, o, c.ids.name(effects), key)
 	if err != nil {
 		return Placed{}, err
 	}

@@ -131,5 +131,5 @@ func (o Order) event(t EventType, now time.Time) Event {
 	if err != nil { // can't be: the view holds nothing that JSON lacks
 		panic(err)
 	}
-	return Event{ID: EventID(newID("evt_", now)), Type: t, OrderID: o.ID, CreatedAt: now, Data: data}
+	return Event{Type: t, OrderID: o.ID, CreatedAt: now, Data: data}
 }
