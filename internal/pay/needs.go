@@ -53,6 +53,9 @@ type Store interface {
 	// it returns the order made then, and false; for another request, an *Error with CodeIdempotencyKeyReused. A number
 	// that the merchant has used before is CodeOutTradeNoTaken.
 	CreateOrder(ctx context.Context, o Order, effects []Effect, key Idempotency) (Order, bool, error)
+	// OrderByKey returns the order that the key has made for the same request; CodeOrderNotFound when it has made none,
+	// CodeIdempotencyKeyReused when it belongs to another request.
+	OrderByKey(ctx context.Context, key Idempotency) (Order, error)
 	// UpdateOrder loads the order, gives it to step and saves what step returns, effects included, in one transaction.
 	// When step changes nothing, nothing is written. Without such an order the error has CodeOrderNotFound.
 	UpdateOrder(ctx context.Context, id OrderID, step Step) (Order, error)

@@ -63,6 +63,13 @@ func (c *Cashier) Buy(ctx context.Context, u User, p Purchase) (Placed, error) {
 	if !ok {
 		return Placed{}, refuse(CodeAppUnknown, nil, "app_id", u.AppID)
 	}
+	key, err := idempotency("user:"+string(u.ID), p.IdempotencyKey, p.Lines, p.Metadata)
+	if err != nil {
+		return Placed{}, err
+	}
+	if placed, ok, err := c.repeated(ctx, key); ok || err != nil {
+		return placed, err
+	}
 	if err := checkMetadata(p.Metadata); err != nil {
 		return Placed{}, err
 	}
@@ -78,10 +85,6 @@ func (c *Cashier) Buy(ctx context.Context, u User, p Purchase) (Placed, error) {
 		products[l.ProductID] = product
 	}
 	items, total, err := price(p.Lines, products)
-	if err != nil {
-		return Placed{}, err
-	}
-	key, err := idempotency("user:"+string(u.ID), p.IdempotencyKey, p.Lines, p.Metadata)
 	if err != nil {
 		return Placed{}, err
 	}
@@ -102,6 +105,9 @@ func (c *Cashier) Charge(ctx context.Context, by APIKey, ch Charge) (Placed, err
 	key, err := idempotency("key:"+string(by.ID), ch.IdempotencyKey, ch)
 	if err != nil {
 		return Placed{}, err
+	}
+	if placed, ok, err := c.repeated(ctx, key); ok || err != nil {
+		return placed, err
 	}
 	now := c.now()
 	if ch.ExpiresAt.IsZero() {
@@ -200,6 +206,24 @@ func idempotency(scope, key string, asked ...any) (Idempotency, error) {
 
 // wholeSecond drops what WeChat's times do not carry, so that time_expire and our expiry are the same moment.
 func wholeSecond(t time.Time) time.Time { return t.Truncate(time.Second) }
+
+// repeated goes on with what key has made, and reports false when it has made nothing. It comes before every check: a
+// caller that lost the first answer must find its order again, although a product has been taken off the shelf since, or
+// the time that it named for the expiry has come near.
+func (c *Cashier) repeated(ctx context.Context, key Idempotency) (Placed, bool, error) {
+	o, err := c.store.OrderByKey(ctx, key)
+	if errors.Is(err, CodeOrderNotFound) {
+		return Placed{}, false, nil
+	}
+	if err != nil {
+		return Placed{}, false, err
+	}
+	o, p, err := c.parameters(ctx, o, false)
+	if err != nil {
+		return Placed{}, true, err
+	}
+	return Placed{Order: o, Payment: p, Replayed: true}, true, nil
+}
 
 // place makes the intent durable and then tells WeChat.
 func (c *Cashier) place(ctx context.Context, o Order, effects []Effect, key Idempotency) (Placed, error) {

@@ -609,6 +609,34 @@ func TestIdempotency(t *testing.T) {
 	}
 }
 
+// What the first call made is found again, whatever has changed meanwhile: the client that lost the answer would
+// otherwise take its order for refused.
+func TestARepeatFindsItsOrder(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	ming, latte := s.login("ming"), s.product("latte", 1980)
+	o := s.order(ming, latte.ID, "k")
+	charge := `{"app_id":"` + app + `","openid":"o","amount":{"total":998,"currency":"CNY"},"description":"latte","expires_at":"` + s.clock().Add(2*time.Minute).Format(time.RFC3339) + `"}`
+	if r := s.send("POST", "/v1/orders", s.key, charge, "Idempotency-Key", "k"); r.status != 201 {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	s.advance(time.Second)
+	if r := s.send("PATCH", "/v1/products/"+string(latte.ID), s.key, `{"active":false,"price":{"total":1,"currency":"CNY"}}`); r.status != 200 {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	var v struct{ Order pay.OrderView }
+	r := s.buy(ming, latte.ID, "k")
+	if r.into(&v); r.status != 201 || r.header.Get("Idempotent-Replayed") != "true" || v.Order.ID != o.ID || v.Order.Amount.Total != 1980 {
+		t.Errorf("the product is off the shelf: %d %s", r.status, r.body)
+	}
+	if r := s.send("POST", "/v1/orders", s.key, charge, "Idempotency-Key", "k"); r.status != 201 || r.header.Get("Idempotent-Replayed") != "true" {
+		t.Errorf("less than two minutes are left: %d %s", r.status, r.body)
+	}
+	if r := s.buy(ming, latte.ID, "k2"); r.status != 409 || r.problem().Code != "product_inactive" {
+		t.Errorf("a new purchase: %d %s", r.status, r.body)
+	}
+}
+
 func TestLists(t *testing.T) {
 	t.Parallel()
 	s := open(t)

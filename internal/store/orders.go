@@ -29,7 +29,8 @@ func (s *Store) CreateOrder(ctx context.Context, o pay.Order, effects []pay.Effe
 			}
 			if n == 0 {
 				created = false
-				return t.replay(&o, key)
+				o, err = orderByKey(t, key)
+				return err
 			}
 		}
 		if err := t.insertOrder(o); err != nil {
@@ -43,18 +44,24 @@ func (s *Store) CreateOrder(ctx context.Context, o pay.Order, effects []pay.Effe
 	return o, created, err
 }
 
-// replay finds what the key made before.
-func (t *tx) replay(o *pay.Order, key pay.Idempotency) error {
+// OrderByKey implements pay.Store.
+func (s *Store) OrderByKey(ctx context.Context, key pay.Idempotency) (pay.Order, error) {
+	return orderByKey(s.read(ctx), key)
+}
+
+// orderByKey finds what the key made before.
+func orderByKey(q asker, key pay.Idempotency) (pay.Order, error) {
 	var digest, id string
-	err := t.row(`SELECT digest, order_id FROM idempotency_keys WHERE scope = $1 AND key = $2`, key.Scope, key.Key).Scan(&digest, &id)
-	if err != nil {
-		return err
+	err := q.row(`SELECT digest, order_id FROM idempotency_keys WHERE scope = $1 AND key = $2`, key.Scope, key.Key).Scan(&digest, &id)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return pay.Order{}, &pay.Error{Code: pay.CodeOrderNotFound}
+	case err != nil:
+		return pay.Order{}, err
+	case digest != key.Digest:
+		return pay.Order{}, &pay.Error{Code: pay.CodeIdempotencyKeyReused}
 	}
-	if digest != key.Digest {
-		return &pay.Error{Code: pay.CodeIdempotencyKeyReused}
-	}
-	*o, err = order(t, pay.OrderID(id))
-	return err
+	return order(q, pay.OrderID(id))
 }
 
 func (t *tx) insertOrder(o pay.Order) error {

@@ -204,12 +204,21 @@ func TestIdempotencyKeys(t *testing.T) {
 	if made.Load() != 1 {
 		t.Errorf("%d orders of one key", made.Load())
 	}
+	if got, err := s.OrderByKey(t.Context(), key); err != nil || !strings.HasPrefix(string(got.ID), "ord_") || len(got.Attempts) != 1 {
+		t.Errorf("the order of the key: %+v, %v", got, err)
+	}
 	other := key
 	other.Digest = "e"
+	if _, err := s.OrderByKey(t.Context(), other); !errors.Is(err, pay.CodeIdempotencyKeyReused) {
+		t.Errorf("the order of the key for another request: %v", err)
+	}
 	if _, _, err := s.CreateOrder(t.Context(), sample(), nil, other); !errors.Is(err, pay.CodeIdempotencyKeyReused) {
 		t.Errorf("another request: %v", err)
 	}
 	other.Scope = "user:usr_2"
+	if _, err := s.OrderByKey(t.Context(), other); !errors.Is(err, pay.CodeOrderNotFound) {
+		t.Errorf("the order of an unused key: %v", err)
+	}
 	if _, created, err := s.CreateOrder(t.Context(), sample(), nil, other); err != nil || !created {
 		t.Errorf("another user's key: %v, %v", created, err)
 	}
