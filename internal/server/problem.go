@@ -167,9 +167,9 @@ func newProblem(about about, code pay.Code, args map[string]string) *problem {
 		Status: t.status, Detail: fill(t.detail), Code: code, RequestID: about.id}
 }
 
-// pointer makes a JSON pointer of a dotted path; the name of a header stays as it is.
+// pointer makes a JSON pointer of a dotted path; the name of a header or parameter stays as it is.
 func pointer(field string) string {
-	if field == "Idempotency-Key" {
+	if field == "Idempotency-Key" || field == "wait" {
 		return field
 	}
 	return "/" + strings.ReplaceAll(field, ".", "/")
@@ -227,8 +227,10 @@ func fieldProblem(ctx huma.Context, lang string, d *huma.ErrorDetail) problemFie
 	path, _ := strings.CutPrefix(d.Location, "body")
 	path, _ = strings.CutPrefix(path, ".")
 	f := problemField{Pointer: pointer(strings.NewReplacer("[", ".", "]", "").Replace(path)), Detail: d.Message}
-	if rest, ok := strings.CutPrefix(d.Location, "header."); ok {
-		f.Pointer = rest
+	for _, in := range []string{"header.", "query.", "path."} {
+		if rest, ok := strings.CutPrefix(d.Location, in); ok {
+			f.Pointer = rest
+		}
 	}
 	if d.Message == "unexpected property" {
 		name := path[strings.LastIndexByte(path, '.')+1:]
