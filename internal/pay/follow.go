@@ -48,19 +48,9 @@ func (c *Cashier) Hear(ctx context.Context, n Notice) error {
 
 // confirm is where notification and query meet.
 func (c *Cashier) confirm(ctx context.Context, id OrderID, t Transaction) (Order, error) {
-	flagged := false
-	o, err := c.update(ctx, id, func(o Order) (Order, []Effect, error) {
-		was := o.Flagged
-		o, effects, err := o.Confirm(t, c.now())
-		flagged = !was && o.Flagged
-		return o, effects, err
-	})
+	o, err := c.update(ctx, id, func(o Order) (Order, []Effect, error) { return o.Confirm(t, c.now()) })
 	if errors.Is(err, ErrTransactionTaken) {
-		flagged = true
-		o, err = c.update(ctx, id, func(o Order) (Order, []Effect, error) { return o.Taken(t, c.now()) })
-	}
-	if err == nil && flagged {
-		c.log.ErrorContext(ctx, "an order needs a human: see its incidents", "order", id, "transaction", t.TransactionID)
+		return c.update(ctx, id, func(o Order) (Order, []Effect, error) { return o.Taken(t, c.now()) })
 	}
 	return o, err
 }

@@ -309,6 +309,7 @@ func (c *Cashier) prepay(ctx context.Context, o Order, a Attempt) (id string, tr
 // that ever left for the attempt, so that a refusal proves that WeChat holds no such order.
 func (c *Cashier) prepayFailed(ctx context.Context, o Order, a Attempt, only bool, err error) error {
 	var refusal *Refusal
+	var ours *Error
 	switch {
 	case errors.Is(err, ErrSettled):
 		if _, ferr := c.Follow(ctx, o.ID); ferr != nil {
@@ -320,8 +321,8 @@ func (c *Cashier) prepayFailed(ctx context.Context, o Order, a Attempt, only boo
 			}
 		}
 		return c.answer(ErrUncertain)
-	case errors.As(err, &refusal) && only:
-		c.log.ErrorContext(ctx, "WeChat refused an order", "order", o.ID, "code", refusal.Code, "request_id", refusal.RequestID, "err", err)
+	case only && (errors.As(err, &refusal) || errors.As(err, &ours)): // ours: it was not even sent
+		c.log.ErrorContext(ctx, "an order was refused", "order", o.ID, "err", err)
 		if _, uerr := c.update(ctx, o.ID, func(o Order) (Order, []Effect, error) { return o.Refused(a.OutTradeNo, c.now()) }); uerr != nil {
 			return uerr
 		}

@@ -194,8 +194,8 @@ func translate(err error) error {
 		return nil
 	case errors.Is(err, wechatpay.ErrUncertain), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return fmt.Errorf("%w: %w", pay.ErrUncertain, err)
-	case errors.As(err, &mine):
-		return &pay.Refusal{Code: "PARAM_ERROR", Message: mine.Error(), Hint: func(string) string { return mine.Error() }}
+	case errors.As(err, &mine): // WeChat would refuse it, and was not asked
+		return &pay.Error{Code: pay.CodeInvalid, Args: map[string]string{"field": mine.Field, "why_zh": mine.Hint("zh"), "why_en": mine.Hint("en")}, Cause: err}
 	case !errors.As(err, &no): // not sent: nothing happened, and asking again is right
 		return fmt.Errorf("%w: %w", pay.ErrUncertain, err)
 	case errors.Is(err, wechatpay.CodeOrderNotExist):
