@@ -511,6 +511,10 @@ func TestSandboxExportAgain(t *testing.T) {
 	first.stop()
 	own := filepath.Join(dir, m.ID)
 	platform := "wechatpay_" + m.PlatformCertificates[0].Serial + ".pem"
+	startSandbox(t, "--data", data, "--export", dir).stop()
+	if got := string(readFile(t, filepath.Join(own, platform))); got != m.PlatformCertificates[0].Certificate {
+		t.Error("the same merchant's platform certificate isn't the same")
+	}
 	foreign := map[string]string{
 		filepath.Join(dir, "notes.txt"): "mine", filepath.Join(own, "notes.txt"): "mine",
 		filepath.Join(own, "wechatpay_7132D72A03E93CDDF8C03BBD1F37EEDF00000000.pem"): "mine",
@@ -679,17 +683,8 @@ func TestSandboxCannotStart(t *testing.T) {
 				}
 			}
 			for lang, parts := range map[string][]string{"zh": c.zh, "en": c.en} {
-				// An address that no other test takes meanwhile, where the system has more than one for loopback.
-				free, err := net.Listen("tcp", fmt.Sprintf("127.77.0.%d:0", i+1))
-				if err != nil {
-					free, err = net.Listen("tcp", "127.0.0.1:0")
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-				address := free.Addr().String()
-				_ = free.Close()
-				args := append([]string{"sandbox", "--lang", lang, "--listen", address}, c.args...)
+				addresses := []string{unused(t, i+1), unused(t, i+1)}
+				args := append([]string{"sandbox", "--lang", lang, "--listen", addresses[0], "--tls", addresses[1]}, c.args...)
 				var out, talk bytes.Buffer
 				if code := run(t.Context(), args, nil, &out, &talk); code != exitFailed || out.Len() > 0 {
 					t.Errorf("%s: exit %d, %q", lang, code, out.String())
@@ -702,14 +697,31 @@ func TestSandboxCannotStart(t *testing.T) {
 				if n := strings.Count(strings.TrimSpace(talk.String()), "\n"); n != 0 {
 					t.Errorf("%s: one sentence is enough:\n%s", lang, talk.String())
 				}
-				again, err := net.Listen("tcp", address)
-				if err != nil {
-					t.Fatalf("%s: the first address is still taken: %v", lang, err)
+				for _, address := range addresses {
+					l, err := net.Listen("tcp", address)
+					if err != nil {
+						t.Fatalf("%s: %s is still taken: %v", lang, address, err)
+					}
+					_ = l.Close()
 				}
-				_ = again.Close()
 			}
 		})
 	}
+}
+
+// unused is an address that nobody listens on and that no other test takes meanwhile, where the system has more than one
+// address for loopback; n is the test's.
+func unused(t *testing.T, n int) string {
+	t.Helper()
+	l, err := net.Listen("tcp", fmt.Sprintf("127.77.0.%d:0", n))
+	if err != nil {
+		l, err = net.Listen("tcp", "127.0.0.1:0")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // A person is told where everything is; without --export, also what clients lack.
