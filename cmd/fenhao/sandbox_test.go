@@ -850,3 +850,56 @@ func TestNamesIn(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// The tables of faults in docs/sandbox.md and its translation name what the sandbox takes, no more and no less.
+func TestSandboxFaultsAreDocumented(t *testing.T) {
+	t.Parallel()
+	state := dataFolder(t)
+	wx, err := sandbox.New(sandbox.Options{Data: state})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer wx.Close()
+	allowed := func(f sandbox.Fault) []string { // as the refusal tells them
+		_, err := wx.AddFault(f)
+		if err == nil {
+			t.Fatalf("%s on %s was taken", f.Kind, f.On)
+		}
+		_, list, ok := strings.Cut(err.Error(), "use one of ")
+		if !ok {
+			t.Fatal(err)
+		}
+		return strings.Split(strings.TrimSuffix(list, ", or *"), ", ")
+	}
+	operations := allowed(sandbox.Fault{On: "nothing", Kind: "error"})
+	want := []string{}
+	for _, operation := range operations {
+		want = append(want, fmt.Sprintf("| `%s` | `%s` |", operation, strings.Join(allowed(sandbox.Fault{On: operation, Kind: "nothing"}), "` `")))
+	}
+	kinds := allowed(sandbox.Fault{On: "*", Kind: "nothing"})
+	for _, name := range []string{"sandbox.md", "sandbox.zh-CN.md"} {
+		lines := strings.Split(string(readFile(t, filepath.Join("..", "..", "docs", name))), "\n")
+		begin := slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, "| on |") })
+		if begin < 0 {
+			t.Fatalf("%s has no table of operations", name)
+		}
+		rows := lines[begin+2:]
+		rows = rows[:slices.Index(rows, "")]
+		if !slices.Equal(rows, want) {
+			t.Errorf("%s: the operations are\n%s\nwant\n%s", name, strings.Join(rows, "\n"), strings.Join(want, "\n"))
+		}
+		begin = slices.IndexFunc(lines, func(l string) bool { return strings.HasPrefix(l, "| kind |") })
+		if begin < 0 {
+			t.Fatalf("%s has no table of kinds", name)
+		}
+		rows = lines[begin+2:]
+		var got []string
+		for _, row := range rows[:slices.Index(rows, "")] {
+			got = append(got, strings.Split(row, "`")[1])
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, kinds) {
+			t.Errorf("%s: the kinds are %q, want %q", name, got, kinds)
+		}
+	}
+}
