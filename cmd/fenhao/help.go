@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -35,13 +36,18 @@ var helps = map[string]text{
 	"sandbox_data":   {"数据目录；不给则只存在内存里", "directory of the data; left out: in memory"},
 	"listen":         {"监听地址；端口 0 表示任选空闲端口", "address to listen on; port 0 picks a free port"},
 	"sandbox_listen": {"微信模拟器的监听地址", "address of the WeChat emulator"},
-	"seed": {"随机数种子；同一种子得到同样的商户和密钥",
-		"seed of the random numbers: the same seed makes the same merchants and keys"},
-	"export": {"把商户的 PEM 文件和 merchant.json 写到这个目录",
-		"write the merchants' PEM files and merchant.json into this directory"},
-	"service":       {"手机页面要用的分毫服务地址", "address of the Fenhao service that the phone page buys from"},
-	"apikey_create": {"新建一把 API 密钥，只显示一次（嵌入式数据库需先停止服务）", "make an API key, shown once (with the embedded database, while the service is stopped)"},
-	"apikey_name":   {"密钥的名字，便于辨认", "name of the key, to tell it from others"},
+	"seed": {"随机数种子：同一种子、同样的操作得到同样的编号；密钥总是新的",
+		"seed of the random numbers: the same seed and the same acts give the same numbers; keys are always new"},
+	"export": {"把 ca.pem、商户的 PEM 文件和 merchant.json 写到这个目录",
+		"write ca.pem, the merchants' PEM files and merchant.json into this directory"},
+	"tls": {"以微信的域名提供 HTTPS，证书由沙箱自己的 CA 签发（ca.pem，见 --export）",
+		"serve HTTPS under WeChat's host names, with a certificate of the sandbox's own CA (ca.pem, see --export)"},
+	"proxy": {"HTTP 代理，只把微信的域名引到这里（用作 HTTPS_PROXY），拒绝其他一切",
+		"HTTP proxy that leads WeChat's host names here (as HTTPS_PROXY) and refuses everything else"},
+	"service": {"手机页面要用的分毫服务地址", "address of the Fenhao service that the phone page buys from"},
+	"apikey_create": {"新建一把 API 密钥，只显示一次（嵌入式数据库需先停止服务）",
+		"make an API key, shown once (with the embedded database, while the service is stopped)"},
+	"apikey_name": {"密钥的名字，便于辨认", "name of the key, to tell it from others"},
 	"json_ready": {"就绪后在标准输出打印一行 JSON，日志写到标准错误",
 		"print one line of JSON on standard output when ready; log to standard error"},
 	"json": {"输出 JSON", "print JSON"},
@@ -194,6 +200,9 @@ func explain(command *kong.Node, args []string, err error) error {
 			return failure("--%[1]s 后面缺少值：--%[1]s %[2]s",
 				"--%[1]s lacks its value: --%[1]s %[2]s", f.Name, f.FormatPlaceHolder())
 		}
+	}
+	if own := (text{}); errors.As(err, &own) { // of a command's Validate
+		return own
 	}
 	return failure("用法不对（%s）", "wrong usage (%s)", err)
 }

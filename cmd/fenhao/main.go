@@ -67,16 +67,6 @@ type ServeCmd struct {
 	JSON   bool   `help:"${json_ready}" name:"json"`
 }
 
-// SandboxCmd is `fenhao sandbox`.
-type SandboxCmd struct {
-	Listen  string `help:"${listen}" default:"127.0.0.1:8090" placeholder:"HOST:PORT"`
-	Data    string `help:"${sandbox_data}" placeholder:"DIR"`
-	Seed    uint64 `help:"${seed}" placeholder:"N"`
-	Export  string `help:"${export}" placeholder:"DIR"`
-	Service string `help:"${service}" placeholder:"URL"`
-	JSON    bool   `help:"${json_ready}" name:"json"`
-}
-
 // env is what a command gets from outside: nothing that it reads or writes is global, so a test can be the operator.
 type env struct {
 	ctx     context.Context // ends with the first SIGINT or SIGTERM: drain and return nil
