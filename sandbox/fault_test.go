@@ -226,7 +226,6 @@ func TestReorder(t *testing.T) {
 	t.Parallel()
 	newBubble(t, Options{}, func(w *world) {
 		w.fault(Fault{On: "notify.payment", Kind: "reorder", Count: 1})
-		begin := time.Now()
 		w.pay("order-first")
 		time.Sleep(20 * time.Second)
 		if n := len(w.shop.all()); n != 0 {
@@ -239,7 +238,7 @@ func TestReorder(t *testing.T) {
 			w.t.Errorf("%d came", len(all))
 		}
 		w.fault(Fault{On: "notify.payment", Kind: "reorder", Count: 1})
-		begin = time.Now()
+		begin := time.Now()
 		w.pay("order-third")
 		time.Sleep(time.Hour)
 		if all = w.shop.all(); len(all) != 3 || all[2].at.Sub(begin) != time.Minute {
@@ -251,7 +250,7 @@ func TestReorder(t *testing.T) {
 func TestFaultProbability(t *testing.T) {
 	t.Parallel()
 	strikes := func(seed uint64) int {
-		s, err := New(Options{Seed: seed, Merchants: []Merchant{sharedMerchant()}})
+		s, err := New(Options{Seed: seed, Merchants: []Merchant{oneMerchant()}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 )
 
 // schedule is when a notification that is never accepted comes, from the payment on. It is written down apart from the
@@ -149,7 +150,7 @@ func TestSlowAnswer(t *testing.T) {
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 	newBubble(t, Options{}, func(w *world) {
-		w.shop.answer = func(n int) int { return map[bool]int{true: 0, false: 200}[n%2 == 0] }
+		w.shop.answer = func(n int) int { return map[bool]int{true: 0, false: 200}[n < 20 && n%2 == 0] }
 		for i := range 20 {
 			w.pay("order-0000" + string(rune('a'+i)))
 		}
@@ -159,7 +160,7 @@ func TestManyAtOnce(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		for _, n := range w.Notifications() {
-			if n.Status != NotificationAccepted && len(n.Attempts) < 2 {
+			if n.Status != NotificationAccepted {
 				w.t.Errorf("%+v", n)
 			}
 		}
@@ -196,7 +197,7 @@ func TestNotificationRequest(t *testing.T) {
 	if h.Get("Request-Id") != "" {
 		t.Error("it has a Request-ID; it was seen without")
 	}
-	if a := w.Notifications()[0].Attempts[0]; a.Status != 307 || len(a.Body) > maxExcerpt+3 || !strings.HasPrefix(a.Body, "汉汉") {
+	if a := w.Notifications()[0].Attempts[0]; a.Status != 307 || len(a.Body) > maxExcerpt+3 || !utf8.ValidString(a.Body) || !strings.HasPrefix(a.Body, "汉汉") {
 		t.Errorf("attempt: %d, %d bytes, %q", a.Status, len(a.Body), a.Error)
 	}
 	target.Close()

@@ -2,7 +2,9 @@ package sandbox
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -112,8 +114,8 @@ func TestUnpaidQuery(t *testing.T) {
 // An order that isn't paid within seven days is closed by itself; before that, time_expire only closes the cashier.
 func TestOrdersEnd(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
-	now := w.Now()
+	now := time.Now().Truncate(time.Second) // time_expire has no fractions here
+	w := newWorld(t, Options{Clock: func() time.Time { return now }})
 	w.place("order-plain", nil)
 	limited := w.place("order-limited", map[string]any{"time_expire": stamp(now.Add(time.Hour))})
 	w.place("order-long", map[string]any{"time_expire": stamp(now.AddDate(0, 0, 10))})
@@ -139,7 +141,8 @@ func TestOrdersEnd(t *testing.T) {
 // A prepay id lives two hours; the order call gives another.
 func TestPrepayIDsEnd(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{})
+	at := time.Now()
+	w := newWorld(t, Options{Clock: func() time.Time { return at }})
 	id := w.place("order-000001", nil)
 	w.Advance(2*time.Hour - time.Second)
 	p := w.payment(id)
@@ -157,10 +160,10 @@ func TestPrepayIDsEnd(t *testing.T) {
 // An order is one merchant's, a number too.
 func TestMerchantsApart(t *testing.T) {
 	t.Parallel()
-	other := sharedMerchant()
+	other := oneMerchant()
 	other.ID, other.Apps, other.PublicKeyID = "1900000777", []App{{ID: "wx0123456789abcdef", Secret: "s"}}, "PUB_KEY_ID_7"
 	other.Certificate = "" // it has the first one's number in it
-	w := newWorld(t, Options{Merchants: []Merchant{sharedMerchant(), other}})
+	w := newWorld(t, Options{Merchants: []Merchant{oneMerchant(), other}})
 	w.pay("order-000001")
 	paid, _ := w.Payment("order-000001")
 
@@ -188,5 +191,33 @@ func TestFee(t *testing.T) {
 		if got := int64(fee(money.Fen(amount))); got != want {
 			t.Errorf("the fee of %d is %d, want %d", amount, got, want)
 		}
+	}
+}
+
+// A reset may come at any moment, also into calls and deliveries that are under way.
+func TestResetWhileBusy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	var busy sync.WaitGroup
+	for k := range 4 {
+		busy.Go(func() {
+			for i := range 10 {
+				number := fmt.Sprintf("order-%d-%d", k, i)
+				p := w.payment(w.place(number, nil))
+				if r, err := w.RequestPayment(p); err != nil || !r.OK() && r.ErrMsg != "requestPayment:fail prepay_id is invalid" {
+					t.Errorf("%+v, %v", r, err)
+				}
+			}
+		})
+	}
+	for range 20 {
+		if err := w.Reset(); err != nil {
+			t.Error(err)
+		}
+	}
+	busy.Wait()
+	w.idle()
+	if b, n := w.Books()[0].Paid.Count, int64(len(w.Notifications())); b != n {
+		t.Errorf("%d payments, %d notifications", b, n)
 	}
 }

@@ -61,7 +61,7 @@ func TestAuthorization(t *testing.T) {
 		{"another nonce", query, replace(`nonce_str="`, `nonce_str="x`), 401, "SIGN_ERROR", "签名错误"},
 		{"another target", query + "&x=1", func(q *signed) {}, 400, "PARAM_ERROR", "请求中含有未在API文档中定义的参数"},
 		{"no mchid", "/v3/pay/transactions/out-trade-no/order-000001", func(q *signed) {}, 400, "PARAM_ERROR", "输入源“/query/mchid”映射到字段“直连商户号”必填性规则校验失败，此字段为必填项"},
-		{"mchid twice", query + "&mchid=" + w.merchant.ID, func(q *signed) {}, 400, "PARAM_ERROR", "请求参数“/query/mchid”重复"},
+		{"mchid twice", query + "&mchid=" + w.merchant.ID, func(q *signed) {}, 400, "PARAM_ERROR", "字段“/query/mchid”重复"},
 		{"another mchid", query[:len(query)-1] + "2", func(q *signed) {}, 400, "PARAM_ERROR", "http header中的mchid与post payload中的mchid不匹配"},
 		{"public key of nobody", query, func(q *signed) { q.header.Set("Wechatpay-Serial", "PUB_KEY_ID_1") }, 400, "PARAM_ERROR", "平台证书序列号Wechatpay-Serial错误"},
 		{"no accept on certificates", "/v3/certificates", func(q *signed) { q.header.Del("Accept") }, 400, "INVALID_REQUEST", "Http头缺少Accept或User-Agent"},

@@ -157,7 +157,7 @@ func TestPublishedRequestIsLetIn(t *testing.T) {
 		PrivateKey        string `json:"private_key"`
 		Requests          []struct{ Name, Method, Target, Body, Signature string }
 	}](t, "v3-sign.json")
-	m := sharedMerchant()
+	m := oneMerchant()
 	m.ID, m.CertificateSerial, m.PrivateKey, m.Certificate = v.MerchantID, v.CertificateSerial, v.PrivateKey, ""
 	m.Apps = []App{{ID: "wxd678efh567hg6787"}}
 	w := newWorld(t, Options{Merchants: []Merchant{m}, Clock: func() time.Time { return time.Unix(v.Timestamp+17, 0) }})

@@ -22,8 +22,8 @@ import (
 	"time"
 )
 
-// sharedMerchant is a complete merchant that all tests share, since keys are slow to make.
-var sharedMerchant = sync.OnceValue(func() Merchant {
+// oneMerchant is a complete merchant that all tests share, since keys are slow to make.
+var oneMerchant = sync.OnceValue(func() Merchant {
 	s, err := New(Options{Seed: 1})
 	if err != nil {
 		panic(err)
@@ -47,7 +47,7 @@ type world struct {
 func newWorld(t *testing.T, o Options) *world {
 	t.Helper()
 	if o.Merchants == nil {
-		o.Merchants = []Merchant{sharedMerchant()}
+		o.Merchants = []Merchant{oneMerchant()}
 	}
 	if o.Seed == 0 {
 		o.Seed = 7
@@ -70,7 +70,7 @@ func newWorld(t *testing.T, o Options) *world {
 // newBubble is newWorld without sockets, for the fake time of synctest. It ends with the sandbox closed.
 func newBubble(t *testing.T, o Options, in func(w *world)) {
 	t.Helper()
-	o.Merchants, o.Seed = []Merchant{sharedMerchant()}, 7 // made outside the bubble
+	o.Merchants, o.Seed = []Merchant{oneMerchant()}, 7 // made outside the bubble
 	synctest.Test(t, func(t *testing.T) {
 		shop := &shop{url: "https://shop.example.com/notify", arrived: make(chan struct{}, 1000)}
 		o.Client = &http.Client{Transport: wireTo{shop}}
@@ -403,4 +403,9 @@ func (w *world) httpRequest() *http.Request {
 	r := httptest.NewRequest("POST", "/v3/pay/transactions/jsapi", nil)
 	r.Header.Set("Content-Type", "application/json")
 	return r
+}
+
+// exchangeRequest is a right exchange of a code.
+func (w *world) exchangeRequest(code string) *http.Request {
+	return httptest.NewRequest("GET", "/sns/jscode2session?appid="+w.app.ID+"&secret="+w.app.Secret+"&js_code="+code+"&grant_type=authorization_code", nil)
 }

@@ -55,6 +55,10 @@ func (c *Cashier) confirm(ctx context.Context, id OrderID, t Transaction) (Order
 		flagged = !was && o.Flagged
 		return o, effects, err
 	})
+	if errors.Is(err, ErrTransactionTaken) {
+		flagged = true
+		o, err = c.update(ctx, id, func(o Order) (Order, []Effect, error) { return o.Taken(t, c.now()) })
+	}
 	if err == nil && flagged {
 		c.log.ErrorContext(ctx, "an order needs a human: see its incidents", "order", id, "transaction", t.TransactionID)
 	}
@@ -139,16 +143,20 @@ func (c *Cashier) Close(ctx context.Context, id OrderID) (Order, error) {
 		return o, err
 	}
 	for _, a := range o.Unsettled() {
-		if a.Status == AttemptUnknown {
+		if a.Status == AttemptUnknown && !o.Expired(c.now()) {
 			// WeChat may be told of it any moment; once it is, it can be closed.
 			if a, err = c.tell(ctx, o, a); err != nil {
 				return o, err
 			}
 		}
-		if o, err = c.followAttempt(ctx, o, a, true); err != nil {
-			if errors.Is(err, ErrBusy) || errors.Is(err, ErrSettled) {
-				return o, refuse(CodeOrderBeingPaid, err)
-			}
+		o, err = c.followAttempt(ctx, o, a, true)
+		if errors.Is(err, ErrSettled) { // paid or closed since it was asked
+			o, err = c.followAttempt(ctx, o, a, false)
+		}
+		if errors.Is(err, ErrBusy) {
+			return o, refuse(CodeOrderBeingPaid, err)
+		}
+		if err != nil {
 			return o, c.answer(err)
 		}
 	}

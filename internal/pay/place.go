@@ -63,15 +63,15 @@ func (c *Cashier) Buy(ctx context.Context, u User, p Purchase) (Placed, error) {
 	if !ok {
 		return Placed{}, refuse(CodeAppUnknown, nil, "app_id", u.AppID)
 	}
+	if err := checkMetadata(p.Metadata); err != nil {
+		return Placed{}, err
+	}
 	key, err := idempotency("user:"+string(u.ID), p.IdempotencyKey, p.Lines, p.Metadata)
 	if err != nil {
 		return Placed{}, err
 	}
-	if placed, ok, err := c.repeated(ctx, key); ok || err != nil {
+	if placed, made, err := c.resume(ctx, key); made || err != nil {
 		return placed, err
-	}
-	if err := checkMetadata(p.Metadata); err != nil {
-		return Placed{}, err
 	}
 	products := map[ProductID]Product{}
 	for _, l := range p.Lines[:min(len(p.Lines), maxLines)] {
@@ -106,7 +106,7 @@ func (c *Cashier) Charge(ctx context.Context, by APIKey, ch Charge) (Placed, err
 	if err != nil {
 		return Placed{}, err
 	}
-	if placed, ok, err := c.repeated(ctx, key); ok || err != nil {
+	if placed, made, err := c.resume(ctx, key); made || err != nil {
 		return placed, err
 	}
 	now := c.now()
@@ -207,22 +207,15 @@ func idempotency(scope, key string, asked ...any) (Idempotency, error) {
 // wholeSecond drops what WeChat's times do not carry, so that time_expire and our expiry are the same moment.
 func wholeSecond(t time.Time) time.Time { return t.Truncate(time.Second) }
 
-// repeated goes on with what key has made, and reports false when it has made nothing. It comes before every check: a
-// caller that lost the first answer must find its order again, although a product has been taken off the shelf since, or
-// the time that it named for the expiry has come near.
-func (c *Cashier) repeated(ctx context.Context, key Idempotency) (Placed, bool, error) {
-	o, err := c.store.OrderByKey(ctx, key)
-	if errors.Is(err, CodeOrderNotFound) {
-		return Placed{}, false, nil
+// resume goes on with the order that the key has made. What was asked then is not judged again: since then a product may
+// have gone and a time may have passed.
+func (c *Cashier) resume(ctx context.Context, key Idempotency) (p Placed, made bool, err error) {
+	o, made, err := c.store.Made(ctx, key)
+	if !made || err != nil {
+		return Placed{}, made, err
 	}
-	if err != nil {
-		return Placed{}, false, err
-	}
-	o, p, err := c.parameters(ctx, o, false)
-	if err != nil {
-		return Placed{}, true, err
-	}
-	return Placed{Order: o, Payment: p, Replayed: true}, true, nil
+	o, payment, err := c.parameters(ctx, o, false)
+	return Placed{Order: o, Payment: payment, Replayed: true}, true, err
 }
 
 // place makes the intent durable and then tells WeChat.

@@ -29,7 +29,7 @@ func (s *Store) CreateOrder(ctx context.Context, o pay.Order, effects []pay.Effe
 			}
 			if n == 0 {
 				created = false
-				o, err = orderByKey(t, key)
+				o, _, err = made(t, key)
 				return err
 			}
 		}
@@ -44,24 +44,24 @@ func (s *Store) CreateOrder(ctx context.Context, o pay.Order, effects []pay.Effe
 	return o, created, err
 }
 
-// OrderByKey implements pay.Store.
-func (s *Store) OrderByKey(ctx context.Context, key pay.Idempotency) (pay.Order, error) {
-	return orderByKey(s.read(ctx), key)
+// Made implements pay.Store.
+func (s *Store) Made(ctx context.Context, key pay.Idempotency) (pay.Order, bool, error) {
+	return made(s.read(ctx), key)
 }
 
-// orderByKey finds what the key made before.
-func orderByKey(q asker, key pay.Idempotency) (pay.Order, error) {
+func made(q asker, key pay.Idempotency) (pay.Order, bool, error) {
 	var digest, id string
 	err := q.row(`SELECT digest, order_id FROM idempotency_keys WHERE scope = $1 AND key = $2`, key.Scope, key.Key).Scan(&digest, &id)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return pay.Order{}, &pay.Error{Code: pay.CodeOrderNotFound}
+		return pay.Order{}, false, nil
 	case err != nil:
-		return pay.Order{}, err
+		return pay.Order{}, false, err
 	case digest != key.Digest:
-		return pay.Order{}, &pay.Error{Code: pay.CodeIdempotencyKeyReused}
+		return pay.Order{}, false, &pay.Error{Code: pay.CodeIdempotencyKeyReused}
 	}
-	return order(q, pay.OrderID(id))
+	o, err := order(q, pay.OrderID(id))
+	return o, err == nil, err
 }
 
 func (t *tx) insertOrder(o pay.Order) error {
@@ -141,6 +141,9 @@ func (t *tx) saveOrder(before, after pay.Order) error {
 		err := t.exec(`UPDATE attempts SET status = $3, prepay_id = $4, prepaid_at = $5, asked_at = $6, transaction_id = $7, evidence = $8
 			WHERE merchant_id = $1 AND out_trade_no = $2`, after.MerchantID, a.OutTradeNo, string(a.Status), a.PrepayID, ms(a.PrepaidAt),
 			ms(a.AskedAt), text(a.TransactionID), evidence(a.Evidence))
+		if isDup(err) { // the only thing of an attempt that is unique and changes
+			return fmt.Errorf("%w: %w", pay.ErrTransactionTaken, err)
+		}
 		if err != nil {
 			return err
 		}
