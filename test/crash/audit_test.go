@@ -96,7 +96,7 @@ func (w *world) settle(ctx context.Context) {
 		}
 		waited := time.Since(begin)
 		if len(pending) == 0 {
-			w.Logf("settled %s after the last kill; the merchant asked about %d orders", waited.Round(time.Millisecond), asked)
+			w.Logf("settled in %s; the merchant asked about %d orders", waited.Round(time.Millisecond), asked)
 			return
 		}
 		if waited > settleLimit {
@@ -118,7 +118,7 @@ func (w *world) settle(ctx context.Context) {
 				w.ask(ctx, o.ID, "close")
 			case waited < limit:
 			case w.long:
-				w.Fatalf("%s is paid at WeChat and pending here, %s after the last kill", o.OutTradeNo, waited)
+				w.Fatalf("%s is paid at WeChat and pending here, and the service did not find out in %s", o.OutTradeNo, waited)
 			default:
 				asked++
 				w.ask(ctx, o.ID, "sync")
@@ -231,9 +231,11 @@ func (l ledger) differences() (wrong []string) {
 	for _, e := range slices.Backward(l.events) {
 		happened[e.Data.ID] = append(happened[e.Data.ID], e)
 	}
-	ours, made, paidHere := map[string]order{}, map[string]string{}, map[string]sum{}
-	transactions := map[string]string{}
+	told := func(o order) bool { _, ok := at[o.MerchantID+"/"+o.OutTradeNo]; return ok }
+	ours, byID := map[string]order{}, map[string]order{}
+	made, transactions, paidHere := map[string]string{}, map[string]string{}, map[string]sum{}
 	for _, o := range l.orders {
+		byID[o.ID] = o
 		if _, twice := ours[o.MerchantID+"/"+o.OutTradeNo]; twice {
 			say("two orders have the number %s", o.OutTradeNo)
 		}
@@ -299,11 +301,8 @@ func (l ledger) differences() (wrong []string) {
 			say("idempotency key %s was answered with %s, and the order of that key is %q", key, id, made[key])
 			continue
 		}
-		if i := slices.IndexFunc(l.orders, func(o order) bool { return o.ID == id }); i >= 0 {
-			o := l.orders[i]
-			if _, told := at[o.MerchantID+"/"+o.OutTradeNo]; !told {
-				say("order %s was handed out to be paid, and WeChat does not know it", id)
-			}
+		if o := byID[id]; !told(o) {
+			say("order %s was handed out to be paid, and WeChat does not know it", id)
 		}
 	}
 	state := map[string]string{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 )
@@ -17,6 +18,7 @@ type buyer struct {
 	witness  *witness
 	goods    []product
 	token    string
+	id       string      // usr_…
 	open     []*purchase // orders whose answer was lost
 	done     []*purchase // orders that were answered for, the newest last
 	sequence int
@@ -27,9 +29,12 @@ type purchase struct {
 	key      string
 	goods    product
 	quantity int64
-	sent     int   // how often it was asked for
-	order    order // zero until acknowledged
-	settled  bool  // somebody tried to pay or close it: a phone may be refused
+	number   string    // where the merchant's backend places the order: its own out_trade_no, or "" for ours
+	backend  bool      // it does, at its own price
+	sent     int       // how often it was asked for
+	again    time.Time // when it is asked for again at the earliest
+	order    order     // zero until acknowledged
+	settled  bool      // somebody tried to pay or close it: a phone may be refused
 }
 
 // live buys until ctx ends.
@@ -59,13 +64,16 @@ func (b *buyer) login(ctx context.Context) bool {
 	}
 	var session struct {
 		Token string `json:"token"`
+		User  struct {
+			ID string `json:"id"`
+		} `json:"user"`
 	}
 	a, err := call(ctx, "POST", b.site.service()+"/mp/v1/login", "", map[string]string{"app_id": b.site.appID, "code": code.Code}, &session)
 	switch {
 	case err != nil:
 		b.witness.count("answers lost")
 	case a.status == 200:
-		b.token = session.Token
+		b.token, b.id = session.Token, session.User.ID
 		b.witness.count("logins")
 	case a.code == "login_code_invalid" || a.code == "wechat_uncertain" || a.code == "wechat_busy":
 		// The code was used up by an exchange whose answer was lost, or WeChat is away: wx.login gives another.
@@ -78,25 +86,46 @@ func (b *buyer) login(ctx context.Context) bool {
 // choose says what to buy: mostly what an answer is missing for, now and then what was answered for long ago, else
 // something new.
 func (b *buyer) choose() *purchase {
-	if len(b.open) > 0 && b.random.IntN(10) < 8 {
-		p := b.open[0]
-		b.open = b.open[1:]
+	now := time.Now()
+	i := slices.IndexFunc(b.open, func(p *purchase) bool { return p.again.Before(now) })
+	if i >= 0 && b.random.IntN(10) < 8 {
+		p := b.open[i]
+		b.open = slices.Delete(b.open, i, i+1)
 		return p
 	}
 	if len(b.done) > 0 && b.random.IntN(20) == 0 {
 		return b.done[len(b.done)-1-b.random.IntN(min(len(b.done), 20))]
 	}
 	b.sequence++
-	return &purchase{key: fmt.Sprintf("%s-%d-%016x", b.name, b.sequence, b.random.Uint64()),
-		goods: b.goods[b.random.IntN(len(b.goods))], quantity: 1 + b.random.Int64N(3)}
+	p := &purchase{key: fmt.Sprintf("%s-%d-%016x", b.name, b.sequence, b.random.Uint64()),
+		goods: b.goods[b.random.IntN(len(b.goods))], quantity: 1 + b.random.Int64N(3), backend: b.random.IntN(4) == 0}
+	if p.backend && b.random.IntN(2) == 0 {
+		p.number = fmt.Sprintf("crash_%016x", b.random.Uint64())
+	}
+	return p
+}
+
+// total is what p costs, in fen.
+func (p *purchase) total() int64 { return p.goods.Price.Total * p.quantity }
+
+// request is how p is asked for: by the mini program, or by the merchant's backend with its API key.
+func (b *buyer) request(p *purchase) (path, token string, body map[string]any) {
+	metadata := map[string]string{"key": p.key} // by which an auditor finds what the key made
+	if !p.backend {
+		return "/mp/v1/orders", b.token, map[string]any{"metadata": metadata,
+			"items": []map[string]any{{"product_id": p.goods.ID, "quantity": p.quantity}}}
+	}
+	body = map[string]any{"metadata": metadata, "app_id": b.site.appID, "user_id": b.id, "description": "crash test",
+		"amount": amount{p.total(), "CNY"}}
+	if p.number != "" {
+		body["out_trade_no"] = p.number
+	}
+	return "/v1/orders", b.site.apiKey, body
 }
 
 // place asks for the order, and returns how to pay it where that was answered.
 func (b *buyer) place(ctx context.Context, p *purchase) (payment map[string]string, ok bool) {
-	body := map[string]any{
-		"items":    []map[string]any{{"product_id": p.goods.ID, "quantity": p.quantity}},
-		"metadata": map[string]string{"key": p.key}, // by which an auditor finds what the key made
-	}
+	path, token, body := b.request(p)
 	var placed struct {
 		Order   order             `json:"order"`
 		Payment map[string]string `json:"payment"`
@@ -105,13 +134,13 @@ func (b *buyer) place(ctx context.Context, p *purchase) (payment map[string]stri
 	if p.sent++; p.sent > 1 {
 		b.witness.count("keys repeated")
 	}
-	a, err := call(ctx, "POST", b.site.service()+"/mp/v1/orders", b.token, body, &placed, "Idempotency-Key", p.key)
+	a, err := call(ctx, "POST", b.site.service()+path, token, body, &placed, "Idempotency-Key", p.key)
 	switch {
 	case err != nil:
 		b.witness.count("answers lost")
 	case a.status == 201:
-		if want := p.goods.Price.Total * p.quantity; placed.Order.Amount.Total != want || placed.Order.Amount.Currency != "CNY" {
-			b.witness.complain("%d × %d fen became an order over %+v", p.quantity, p.goods.Price.Total, placed.Order.Amount)
+		if o := placed.Order; o.Amount != (amount{p.total(), "CNY"}) || p.number != "" && o.OutTradeNo != p.number {
+			b.witness.complain("%d × %d fen with the number %q became %+v", p.quantity, p.goods.Price.Total, p.number, o)
 		}
 		b.witness.placed(p.key, placed.Order)
 		p.order = placed.Order
@@ -127,9 +156,16 @@ func (b *buyer) place(ctx context.Context, p *purchase) (payment map[string]stri
 		b.witness.complain("order with key %s, asked for %d times, acknowledged %t: %s", p.key, p.sent, acknowledged, a)
 		return nil, false
 	}
-	if !acknowledged && b.random.IntN(10) > 0 { // one in ten gives up for ever
-		b.open = append(b.open, p)
+	if acknowledged {
+		return nil, false
 	}
+	switch b.random.IntN(10) {
+	case 0: // gives up for ever
+		return nil, false
+	case 1, 2: // comes back when the service has asked WeChat about an order that WeChat may never have heard of
+		p.again = time.Now().Add(4 * time.Second)
+	}
+	b.open = append(b.open, p)
 	return nil, false
 }
 
@@ -151,6 +187,7 @@ func (b *buyer) act(ctx context.Context, p *purchase, payment map[string]string)
 		b.phone(ctx, payment, "cancel")
 		return
 	case dice < 94:
+		p.settled = true
 		b.close(ctx, p)
 	default: // both at once: one of them wins, at WeChat
 		p.settled = true
@@ -203,7 +240,6 @@ func (b *buyer) pay(ctx context.Context, p *purchase, payment map[string]string)
 }
 
 func (b *buyer) close(ctx context.Context, p *purchase) {
-	p.settled = true
 	before := b.witness.known(p.order.ID)
 	var o order
 	a, err := call(ctx, "POST", b.order(p)+"/close", b.token, nil, &o)

@@ -43,7 +43,7 @@ func TestKill(t *testing.T) {
 		}
 		kills, long = n, true
 	}
-	seed := randomSeed(t)
+	total, seed := kills, randomSeed(t)
 	bin := program(t)
 	run := func(name string, kills int, begin func(*world)) {
 		t.Run(name, func(t *testing.T) {
@@ -53,7 +53,7 @@ func TestKill(t *testing.T) {
 				kills -= n
 				t.Run(strconv.Itoa(part), func(t *testing.T) {
 					t.Logf("again: FENHAO_CRASH_SEED=%d FENHAO_CRASHES=%s go test ./test/crash -run '^%s$'",
-						seed, cmp.Or(os.Getenv("FENHAO_CRASHES"), strconv.Itoa(everyday)), strings.Split(t.Name(), "/")[0])
+						seed, cmp.Or(os.Getenv("FENHAO_CRASHES"), strconv.Itoa(total)), strings.Split(t.Name(), "/")[0])
 					w := newWorld(t, bin, seed, long)
 					begin(w)
 					w.run(n)
@@ -175,13 +175,14 @@ func together(w *world) {
 			return []string{"dev", "--json", "--data", data, "--listen", s, "--sandbox-listen", x}
 		},
 		served: func(r ready) {
-			was := w.site.appID
-			if was != "" && (w.site.appID != r.AppID || w.site.merchantID != r.MerchantID || w.site.apiKey != r.APIKey) {
-				w.witness.complain("after a restart app, merchant or API key are others")
-			}
 			w.site.serviceURL.Store(&r.Service)
 			w.site.wechatURL.Store(&r.Sandbox)
-			w.site.appID, w.site.merchantID, w.site.apiKey = r.AppID, r.MerchantID, r.APIKey
+			switch s := &w.site; {
+			case s.appID == "": // nobody buys yet
+				s.appID, s.merchantID, s.apiKey = r.AppID, r.MerchantID, r.APIKey
+			case s.appID != r.AppID || s.merchantID != r.MerchantID || s.apiKey != r.APIKey:
+				w.witness.complain("after a restart app, merchant or API key are others: %+v", r)
+			}
 		},
 	}}
 	if w.random.IntN(2) == 0 { // the very first start, in which keys and catalogue are made, is killed too
@@ -196,7 +197,7 @@ func (w *world) run(kills int) {
 	ctx, stop := context.WithCancel(w.Context())
 	defer stop()
 	goods, err := all[product](ctx, w.site.service()+"/v1/products", w.site.apiKey, "")
-	if err != nil || len(goods) < 3 {
+	if err != nil || len(goods) == 0 {
 		w.Fatalf("catalogue: %+v, %v", goods, err)
 	}
 	var load sync.WaitGroup
