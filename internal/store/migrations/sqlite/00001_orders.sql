@@ -82,13 +82,14 @@ CREATE TABLE attempts (
     prepaid_at     INTEGER,
     asked_at       INTEGER NOT NULL,
     transaction_id TEXT,
+    receipt        TEXT,
     evidence       TEXT,
     created_at     INTEGER NOT NULL,
     PRIMARY KEY (merchant_id, out_trade_no), -- a number is used once, for ever
     UNIQUE (merchant_id, transaction_id),    -- a payment belongs to one order
     UNIQUE (order_id, position),
     CHECK ((status = 'paid') = (transaction_id IS NOT NULL)),
-    CHECK ((status = 'paid') = (evidence IS NOT NULL))
+    CHECK ((status = 'paid') = (evidence IS NOT NULL AND receipt IS NOT NULL))
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE events (
