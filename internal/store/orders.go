@@ -244,8 +244,13 @@ func addAttempts(q asker, o *pay.Order) error {
 			return err
 		}
 		a.PrepaidAt, a.AskedAt, a.CreatedAt, a.TransactionID = maybeAt(prepaid), at(asked), at(created), transaction.String
+		if receipt.Valid {
+			if err := json.Unmarshal([]byte(receipt.String), &a.Receipt); err != nil {
+				return err
+			}
+		}
 		if proof.Valid {
-			if err := errors.Join(json.Unmarshal([]byte(receipt.String), &a.Receipt), json.Unmarshal([]byte(proof.String), &a.Evidence)); err != nil {
+			if err := json.Unmarshal([]byte(proof.String), &a.Evidence); err != nil {
 				return err
 			}
 			a.Evidence.At = a.Evidence.At.UTC()

@@ -89,7 +89,7 @@ CREATE TABLE attempts (
     UNIQUE (merchant_id, transaction_id),    -- a payment belongs to one order
     UNIQUE (order_id, position),
     CHECK ((status = 'paid') = (transaction_id IS NOT NULL)),
-    CHECK ((status = 'paid') = (evidence IS NOT NULL AND receipt IS NOT NULL))
+    CHECK ((status = 'paid') = (evidence IS NOT NULL))
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE events (
