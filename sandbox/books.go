@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -31,7 +32,9 @@ const (
 type order struct {
 	MerchantID  string    `json:"merchant_id"`
 	OutTradeNo  string    `json:"out_trade_no"`
-	API         string    `json:"api"` // v3
+	API         string    `json:"api"`                  // v2 or v3: which of them placed it
+	TradeType   string    `json:"trade_type,omitempty"` // JSAPI where there is none
+	SignType    string    `json:"sign_type,omitempty"`  // of v2: MD5 or HMAC-SHA256
 	AppID       string    `json:"app_id"`
 	OpenID      string    `json:"openid"`
 	Description string    `json:"description"`
@@ -74,6 +77,9 @@ func (o order) at(now time.Time) order {
 	}
 	return o
 }
+
+// tradeType is how the order is paid: JSAPI, NATIVE, MWEB or APP.
+func (o order) tradeType() string { return cmp.Or(o.TradeType, "JSAPI") }
 
 // prepay is the prepay of that id, which the order has.
 func (o order) prepay(id string) prepay {
@@ -229,7 +235,8 @@ type Payment struct {
 	MerchantID    string     `json:"merchant_id"`
 	AppID         string     `json:"app_id"`
 	OpenID        string     `json:"openid"`
-	API           string     `json:"api"` // v3
+	API           string     `json:"api"` // v2 or v3
+	TradeType     string     `json:"trade_type"`
 	Amount        money.Fen  `json:"amount"`
 	State         State      `json:"state"`
 	PaidAt        *time.Time `json:"paid_at"` // nil until paid
@@ -260,7 +267,7 @@ func (o order) payment() Payment {
 	}
 	return Payment{
 		OutTradeNo: o.OutTradeNo, PrepayID: o.Prepays[len(o.Prepays)-1].ID, TransactionID: o.TransactionID,
-		MerchantID: o.MerchantID, AppID: o.AppID, OpenID: o.OpenID, API: o.API, Amount: o.Amount, State: o.State,
+		MerchantID: o.MerchantID, AppID: o.AppID, OpenID: o.OpenID, API: o.API, TradeType: o.tradeType(), Amount: o.Amount, State: o.State,
 		PaidAt: known(o.PaidAt), Refunds: []Refund{}, Description: o.Description, Attach: o.Attach,
 		NotifyURL: o.NotifyURL, CreatedAt: o.CreatedAt, ExpiresAt: known(o.ExpiresAt), ClosedAt: known(o.ClosedAt),
 	}

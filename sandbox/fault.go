@@ -16,8 +16,8 @@ import (
 // in which they were added; of the rules that would do the same thing to one call (cut it, spoil its signature, change
 // its content) the first one that strikes does it.
 //
-// Operations: v3.prepay, v3.query (by either number), v3.close, v3.certificates, login (the exchange of a code),
-// notify.payment, and * for all of them where the kind makes sense.
+// Operations: v3.prepay, v3.query (by either number), v3.close, v3.certificates, v2.prepay, v2.query, v2.close, login (the
+// exchange of a code), notify.payment, and * for all of them where the kind makes sense.
 //
 // Kinds on calls:
 //
@@ -51,7 +51,7 @@ type Fault struct {
 	Kind        string        // what happens
 	Count       int           // how often it still strikes, then it is gone; 0 is without end
 	Probability float64       // of striking, above 0 and up to 1; 0 is always
-	Status      int           // error: the HTTP status
+	Status      int           // error: the HTTP status; of v2 without a code, or above 500, it comes without XML
 	Code        string        // error: WeChat's code; of login an error number such as "45011"
 	Delay       time.Duration // see the kinds
 	Executed    bool          // error: execute before answering
@@ -106,6 +106,9 @@ var senses = func() map[string][]string {
 		"v3.query":        append(slices.Clip(signed), "truncate", "wrong_amount", "wrong_app"),
 		"v3.close":        signed, // its answer has no body
 		"v3.certificates": append(slices.Clip(signed), "truncate"),
+		"v2.prepay":       append(slices.Clip(calls), "bad_signature", "truncate"),
+		"v2.query":        append(slices.Clip(calls), "bad_signature", "truncate", "wrong_amount", "wrong_app"),
+		"v2.close":        append(slices.Clip(calls), "bad_signature", "truncate"),
 		"login":           append(slices.Clip(calls), "truncate"), // its answer is not signed
 		"notify.payment": {"delay", "drop", "duplicate", "reorder", "replay", "lose_request", "lose_response",
 			"bad_signature", "signtest", "truncate", "wrong_amount", "wrong_app"},
@@ -195,6 +198,15 @@ func (f *Fault) checkError() error {
 	case f.On == "login" && number != nil:
 		return fmt.Errorf(`code %q is no error number: login has numbers such as "45011"`, f.Code)
 	case f.On == "login":
+	case strings.HasPrefix(f.On, "v2."):
+		f.spellV2()
+		if f.Code != "" && !isCode(f.Code) {
+			return fmt.Errorf("code %q is none of WeChat Pay's: those of API v2 look like SYSTEMERROR", f.Code)
+		}
+		if f.Status < 200 || f.Status > 599 || f.Status != http.StatusOK && f.Status < 400 {
+			return fmt.Errorf("status %d is no error", f.Status)
+		}
+		return nil
 	case f.Code != "" && !isCode(f.Code):
 		return fmt.Errorf("code %q is none of WeChat Pay's: they look like SYSTEM_ERROR", f.Code)
 	case f.Status == 0 && f.Code == "":
@@ -305,6 +317,9 @@ func (s *Sandbox) strikeHeld(operation, outTradeNo string, kinds ...string) *Fau
 		struck := *f
 		if struck.Kind == "error" && operation == "login" && f.On == "*" {
 			struck.Status, struck.Code = http.StatusOK, "-1" // login has numbers for codes
+		}
+		if struck.Kind == "error" && strings.HasPrefix(operation, "v2.") && f.On == "*" {
+			struck.spellV2()
 		}
 		if f.Count > 0 {
 			if f.Count--; f.Count == 0 {

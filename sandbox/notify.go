@@ -451,6 +451,9 @@ func (s *Sandbox) compose(n *notification, copy int) (*delivery, error) {
 	if lose != nil {
 		d.lost = lose.Kind
 	}
+	if o.API == "v2" {
+		return s.composeV2(m, o, random, lie, spoil, d), nil
+	}
 	resource := o.transaction()
 	if lie != nil {
 		resource = s.lie(lie.Kind, o).transaction()
@@ -538,6 +541,9 @@ func (s *Sandbox) send(n *notification, d *delivery) Attempt {
 		a.Error = "lost on the way, on purpose"
 	default:
 		s.post(n.URL, d, &a)
+		if n.Order.API == "v2" && a.Error == "" {
+			a.Error = refusedV2(a)
+		}
 		if d.lost == "lose_response" {
 			a.Error = fmt.Sprintf("delivered; its answer (%d %s) was lost on purpose", a.Status, a.Error)
 			a.Status, a.Body = 0, ""

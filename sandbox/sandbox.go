@@ -1,5 +1,5 @@
 // Package sandbox is WeChat's side of a payment, for development and tests: an emulator of WeChat Pay API v3
-// (api.mch.weixin.qq.com) and of the mini-program login (api.weixin.qq.com), as an [http.Handler].
+// and v2 (api.mch.weixin.qq.com) and of the mini-program login (api.weixin.qq.com), as an [http.Handler].
 //
 //	wx, err := sandbox.New(sandbox.Options{})
 //	server := httptest.NewServer(wx)
@@ -71,13 +71,22 @@ type Options struct {
 	// says that they aren't; the default is the observed one.
 	SignErrors bool
 
+	// ClientCertificates makes v2 calls that move money back ask for the merchant's certificate over plain HTTP too,
+	// which can't show one, so that they are refused there as a client without certificate is by WeChat Pay. The default
+	// lets them pass by plain HTTP. Over TLS the certificate is always asked for.
+	ClientCertificates bool
+
+	// OmitSignType leaves sign_type out of v2 payment notifications, as some merchants' were seen to come. The default
+	// is with it. Either way they are signed with the algorithm of the order.
+	OmitSignType bool
+
 	// Hosts are further host names under which the control API and the phone answer, beside loopback names, IP
 	// addresses and the name in the base URL. Other names are refused, because a foreign web page could make its own
 	// name point here (DNS rebinding).
 	Hosts []string
 }
 
-// Sandbox is one WeChat. It serves WeChat's paths (/v3/…, /sns/…), its control API (/sandbox/v1/…) and the phone
+// Sandbox is one WeChat. It serves WeChat's paths (/v3/…, /pay/…, /secapi/…, /sns/…), its control API (/sandbox/v1/…) and the phone
 // (/phone). All methods may be called from many goroutines.
 type Sandbox struct {
 	clock      func() time.Time
@@ -85,6 +94,8 @@ type Sandbox struct {
 	client     *http.Client
 	ownClient  bool
 	signErrors bool
+	certified  bool // Options.ClientCertificates
+	untyped    bool // Options.OmitSignType
 	hosts      []string
 	seed       [32]byte
 	random     *random
@@ -126,6 +137,8 @@ func New(o Options) (*Sandbox, error) {
 		log:        o.Logger,
 		client:     o.Client,
 		signErrors: o.SignErrors,
+		certified:  o.ClientCertificates,
+		untyped:    o.OmitSignType,
 		hosts:      o.Hosts,
 		journal:    newJournal(),
 		wake:       make(chan struct{}, 1),
@@ -282,6 +295,8 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.Path; {
 	case strings.HasPrefix(path, "/v3/"):
 		s.serveV3(w, r)
+	case strings.HasPrefix(path, "/pay/"), strings.HasPrefix(path, "/secapi/"):
+		s.serveV2(w, r)
 	case strings.HasPrefix(path, "/sns/"):
 		s.serveMiniProgram(w, r)
 	case strings.HasPrefix(path, controlPath):

@@ -248,7 +248,7 @@ func (o order) transaction() document {
 	}
 	d = append(d,
 		pair{"transaction_id", o.TransactionID},
-		pair{"trade_type", "JSAPI"},
+		pair{"trade_type", o.tradeType()},
 		pair{"bank_type", "OTHERS"},
 		pair{"success_time", stamp(o.PaidAt)},
 		pair{"payer", document{{"openid", o.OpenID}}},

@@ -1,0 +1,40 @@
+package sandbox
+
+import "fmt"
+
+// This file is how orders of API v2 are paid on a phone.
+
+// misSignedV2 tells why the parameters of wx.requestPayment aren't signed as an order of v2 wants it; "" is that they are.
+//
+// Source: v2 manual, "小程序调起支付".
+func (o order) misSignedV2(m *merchant, appID string, p map[string]string) string {
+	switch {
+	case p["signType"] == "RSA":
+		return `an order of API v2 is signed with signType "` + o.SignType + `", not "RSA", which goes with API v3`
+	case p["signType"] != o.SignType:
+		return `the order was placed with sign_type "` + o.SignType + `": signType must be the same, not "` + p["signType"] + `"`
+	}
+	f := flat{{"appId", appID}, {"nonceStr", p["nonceStr"]}, {"package", p["package"]},
+		{"signType", p["signType"]}, {"timeStamp", p["timeStamp"]}}
+	if !f.signed(m.APIv2Key, o.SignType, p["paySign"]) {
+		return fmt.Sprintf("paySign isn't the %s of %q with the merchant's API key at the end", o.SignType, f.message())
+	}
+	return ""
+}
+
+// codeURL is the text of the QR code with which an order of trade_type NATIVE is paid.
+func codeURL(prepayID string) string {
+	sum := hash([]byte("code_url"), []byte(prepayID))
+	code := make([]byte, 9)
+	for i := range code {
+		code[i] = alnums[int(sum[i])%len(alnums)]
+	}
+	return "weixin://wxpay/bizpayurl?pr=" + string(code)
+}
+
+// mwebURL is the page on which an order of trade_type MWEB is paid.
+func mwebURL(prepayID string) string {
+	sum := hash([]byte("mweb_url"), []byte(prepayID))
+	return fmt.Sprintf("https://wx.tenpay.com/cgi-bin/mmpayweb-bin/checkmweb?prepay_id=%s&package=%d",
+		prepayID, 1_000_000_000+int64(sum[0])<<24+int64(sum[1])<<16+int64(sum[2])<<8+int64(sum[3]))
+}
