@@ -220,7 +220,7 @@ func (s *Sandbox) parseV2(c *callV2) answerV2 {
 		c.body.members = append(c.body.members, member{p.name, v})
 	}
 	if i := checkObject(fields, &c.body, "body", "/body/xml"); i != nil {
-		return fails(strings.Replace(i.zh, " JSON ", "", 1)) // the text is that of v3 but for the format
+		return fails(strings.Replace(i.zh, "无法将 JSON 输入源", "无法将输入源", 1)) // a text of v3, but for the format
 	}
 	appID := c.body.string("appid")
 	s.mu.Lock()
