@@ -71,15 +71,6 @@ type Options struct {
 	// says that they aren't; the default is the observed one.
 	SignErrors bool
 
-	// ClientCertificates makes v2 calls that move money back ask for the merchant's certificate over plain HTTP too,
-	// which can't show one, so that they are refused there as a client without certificate is by WeChat Pay. The default
-	// lets them pass by plain HTTP. Over TLS the certificate is always asked for.
-	ClientCertificates bool
-
-	// OmitSignType leaves sign_type out of v2 payment notifications, as some merchants' were seen to come. The default
-	// is with it. Either way they are signed with the algorithm of the order.
-	OmitSignType bool
-
 	// Hosts are further host names under which the control API and the phone answer, beside loopback names, IP
 	// addresses and the name in the base URL. Other names are refused, because a foreign web page could make its own
 	// name point here (DNS rebinding).
@@ -94,8 +85,6 @@ type Sandbox struct {
 	client     *http.Client
 	ownClient  bool
 	signErrors bool
-	certified  bool // Options.ClientCertificates
-	untyped    bool // Options.OmitSignType
 	hosts      []string
 	seed       [32]byte
 	random     *random
@@ -123,6 +112,8 @@ type Sandbox struct {
 	books         books
 	notifications notifications
 	faults        faults
+	settings      Settings
+	spent         spent
 	baseURL       string
 	serviceURL    string
 }
@@ -137,14 +128,13 @@ func New(o Options) (*Sandbox, error) {
 		log:        o.Logger,
 		client:     o.Client,
 		signErrors: o.SignErrors,
-		certified:  o.ClientCertificates,
-		untyped:    o.OmitSignType,
 		hosts:      o.Hosts,
 		journal:    newJournal(),
 		wake:       make(chan struct{}, 1),
 		slots:      make(chan struct{}, maxDeliveries),
 		people:     newPeople(),
 		books:      newBooks(),
+		settings:   calm(),
 		serviceURL: strings.TrimRight(o.Service, "/"),
 	}
 	if s.clock == nil {
@@ -181,7 +171,7 @@ func New(o Options) (*Sandbox, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.notifications.due.Len() > 0 {
+	if _, due := s.nextDue(); due {
 		s.startDelivery()
 	}
 	return s, nil
@@ -216,8 +206,8 @@ func (s *Sandbox) Now() time.Time {
 // now is Now for those who hold mu.
 func (s *Sandbox) now() time.Time { return s.clock().Add(s.offset) }
 
-// Advance moves the sandbox's clock forward by d. Repeats of notifications that thereby become due are sent at once, one
-// after the other until one is accepted. The clock never goes back: a negative d is taken as 0.
+// Advance moves the sandbox's clock forward by d. Refunds whose time thereby comes end, each at its own time, and repeats of
+// notifications that become due are sent at once, one after the other until one is accepted. The clock never goes back: a negative d is taken as 0.
 func (s *Sandbox) Advance(d time.Duration) {
 	if d > 0 {
 		s.mu.Lock()
@@ -229,8 +219,8 @@ func (s *Sandbox) Advance(d time.Duration) {
 	s.rouse()
 }
 
-// Reset forgets all orders, payments, notifications, login codes, faults and the journal, and sets the clock back to
-// the real time. Merchants with their keys and people with their openids stay, since services have them in their
+// Reset forgets all orders, payments, refunds, balances, notifications, login codes, faults, settings and the journal, and
+// sets the clock back to the real time. Merchants with their keys and people with their openids stay, since services have them in their
 // configuration and databases.
 func (s *Sandbox) Reset() error {
 	s.mu.Lock()
@@ -252,6 +242,7 @@ func (s *Sandbox) forget() {
 	s.people.codes, s.people.issued = map[string]*loginCode{}, nil
 	s.notifications.clear()
 	s.faults = faults{}
+	s.settings = calm()
 }
 
 // SetBaseURL tells the sandbox under which URL it is reached, which is known only after listening. Its host name is then

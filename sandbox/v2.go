@@ -114,6 +114,9 @@ func (s *Sandbox) serveV2(w http.ResponseWriter, r *http.Request) {
 
 	a, settled := s.authenticateV2(c), true
 	e.OutTradeNo = c.order
+	if a.ok() && s.spendV2(c) {
+		a = c.failed("RATELIMIT_EXCEEDED", "")
+	}
 	if a.ok() {
 		if f := s.strike(c.op.name, "delay"); f != nil && !s.pause(r.Context(), f.Delay) {
 			e.Summary = "the caller left during a delay"
@@ -149,6 +152,13 @@ func (s *Sandbox) serveV2(w http.ResponseWriter, r *http.Request) {
 	s.record(e)
 	w.WriteHeader(status)
 	send(w, out, cut)
+}
+
+// spendV2 counts a call and tells whether it was beyond the limit that the settings give it.
+func (s *Sandbox) spendV2(c *callV2) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.count(c.op.name, c.merchant.ID)
 }
 
 // errs is the answer that a fault of the kind error wants.
@@ -243,7 +253,7 @@ func isInteger(t string) bool {
 
 // certify looks at the certificate that the client has shown, whose private key TLS has proved it to have.
 func (s *Sandbox) certify(c *callV2) answerV2 {
-	if !c.op.certified || c.request.TLS == nil && !s.certified {
+	if !c.op.certified || c.request.TLS == nil && !s.Settings().ClientCertificates {
 		return answerV2{}
 	}
 	if c.request.TLS == nil || len(c.request.TLS.PeerCertificates) == 0 {

@@ -21,20 +21,3 @@ func (o order) misSignedV2(m *merchant, appID string, p map[string]string) strin
 	}
 	return ""
 }
-
-// codeURL is the text of the QR code with which an order of trade_type NATIVE is paid.
-func codeURL(prepayID string) string {
-	sum := hash([]byte("code_url"), []byte(prepayID))
-	code := make([]byte, 9)
-	for i := range code {
-		code[i] = alnums[int(sum[i])%len(alnums)]
-	}
-	return "weixin://wxpay/bizpayurl?pr=" + string(code)
-}
-
-// mwebURL is the page on which an order of trade_type MWEB is paid.
-func mwebURL(prepayID string) string {
-	sum := hash([]byte("mweb_url"), []byte(prepayID))
-	return fmt.Sprintf("https://wx.tenpay.com/cgi-bin/mmpayweb-bin/checkmweb?prepay_id=%s&package=%d",
-		prepayID, 1_000_000_000+int64(sum[0])<<24+int64(sum[1])<<16+int64(sum[2])<<8+int64(sum[3]))
-}

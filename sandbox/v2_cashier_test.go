@@ -46,7 +46,7 @@ func TestRequestPaymentV2(t *testing.T) {
 		{"lower case", lower, wrong, "paySign isn't the MD5 of"},
 		{"appid instead of appId", renamed, wrong, "paySign isn't the MD5 of"},
 		{"another time than signed", later, wrong, "paySign isn't the MD5 of"},
-		{"an order that isn't JSAPI", w.paymentV2(native["prepay_id"], "MD5"), "requestPayment:fail prepay_id is invalid", "the order is one of trade_type NATIVE"},
+		{"an order that isn't JSAPI", w.paymentV2(native["prepay_id"], "MD5"), "requestPayment:fail prepay_id is invalid", "the prepay_id is of a NATIVE order"},
 		{"no signType is MD5", unnamed, "requestPayment:ok", ""},
 		{"HMAC-SHA256", w.paymentV2(hmac["prepay_id"], "HMAC-SHA256"), "requestPayment:ok", ""},
 	} {

@@ -18,10 +18,13 @@ func headerV2() http.Header {
 	}
 }
 
+// inV2 tells whether the notification has the form of v2: whoever set the notify_url gets its own.
+func (n *notification) inV2() bool { return n.Order.API == "v2" }
+
 // composeV2 makes the request of one attempt to tell of a payment: plain XML, signed with the algorithm of the order.
 //
 // Source: v2 manual, "支付结果通知".
-func (s *Sandbox) composeV2(m *merchant, o order, random *random, lie, spoil *Fault, d *delivery) *delivery {
+func (s *Sandbox) composeV2(o order, m *merchant, random *random, lie, spoil *Fault, d *delivery) *delivery {
 	if lie != nil {
 		o = s.lie(lie.Kind, o)
 	}
@@ -30,7 +33,7 @@ func (s *Sandbox) composeV2(m *merchant, o order, random *random, lie, spoil *Fa
 	if o.Attach != "" {
 		f = append(f, parameter{"attach", o.Attach})
 	}
-	if !s.untyped {
+	if !s.Settings().OmitSignType {
 		f = append(f, parameter{"sign_type", o.SignType})
 	}
 	f = append(f, o.paidV2()...)

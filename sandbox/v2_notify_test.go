@@ -163,7 +163,10 @@ func TestForgedNotificationIsRepeatedV2(t *testing.T) {
 // The notification of an order may come without sign_type, and is signed by the order's algorithm all the same.
 func TestNotificationWithoutSignType(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, Options{OmitSignType: true})
+	w := newWorld(t, Options{})
+	if status := w.control("POST", "settings", map[string]any{"omit_sign_type": true}, nil); status != 200 || !w.Settings().OmitSignType {
+		t.Errorf("settings answer %d", status)
+	}
 	w.shop.acceptV2()
 	w.buyV2("order-000001", "HMAC-SHA256")
 	w.idle()

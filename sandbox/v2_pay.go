@@ -56,7 +56,7 @@ var unifiedOrderFields = []field{
 	{name: "time_expire", title: "交易结束时间", kind: text, optional: true, max: 14, rule: instantV2},
 	{name: "goods_tag", title: "订单优惠标记", kind: text, optional: true, max: 32},
 	{name: "notify_url", title: "通知地址", kind: text, max: 256, rule: notifyURL},
-	{name: "trade_type", title: "交易类型", kind: text, max: 16, rule: oneOf("JSAPI", "NATIVE", "APP", "MWEB")},
+	{name: "trade_type", title: "交易类型", kind: text, max: 16, rule: oneOf(tradeJSAPI, tradeNative, tradeApp, tradeH5)},
 	{name: "product_id", title: "商品ID", kind: text, optional: true, max: 32},
 	{name: "limit_pay", title: "指定支付方式", kind: text, optional: true, max: 32, rule: oneOf("no_credit")},
 	{name: "openid", title: "用户标识", kind: text, optional: true, max: 128},
@@ -92,7 +92,7 @@ func (s *Sandbox) unifiedOrder(c *callV2) answerV2 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
-	if o.TradeType == "JSAPI" {
+	if o.TradeType == tradeJSAPI {
 		p, known := s.people.byOpenID[o.OpenID]
 		switch {
 		case !known:
@@ -108,7 +108,7 @@ func (s *Sandbox) unifiedOrder(c *callV2) answerV2 {
 	if o.ExpiresAt, a = c.expiry(now, repeated); !a.ok() {
 		return a
 	}
-	placed, err := s.books.place(o, s.newPrepayID(now), now)
+	placed, err := s.books.place(o, s.newPrepay(o.TradeType, now), now)
 	switch err {
 	case refusedPaid:
 		return refuses("ORDERPAID")
@@ -120,20 +120,20 @@ func (s *Sandbox) unifiedOrder(c *callV2) answerV2 {
 		return answerV2{code: "INVALID_REQUEST", text: saysOverdue.zh}
 	}
 	s.save(kindOrder, placed)
-	id := placed.Prepays[len(placed.Prepays)-1].ID
+	newest := placed.Prepays[len(placed.Prepays)-1]
 	if len(placed.Prepays) == 1 {
 		s.recordHeld(Entry{Kind: "state", Name: "order.created", OutTradeNo: o.OutTradeNo,
 			Summary: "NOTPAY " + o.Amount.String()})
 	}
-	f := flat{{"trade_type", o.TradeType}, {"prepay_id", id}}
+	f := flat{{"trade_type", o.TradeType}, {"prepay_id", newest.ID}}
 	if device := b.string("device_info"); device != "" {
 		f = append(f, parameter{"device_info", device})
 	}
 	switch o.TradeType {
-	case "NATIVE":
-		f = append(f, parameter{"code_url", codeURL(id)})
-	case "MWEB":
-		f = append(f, parameter{"mweb_url", mwebURL(id)})
+	case tradeNative:
+		f = append(f, parameter{"code_url", newest.Link})
+	case tradeH5:
+		f = append(f, parameter{"mweb_url", newest.Link})
 	}
 	return answerV2{fields: f}
 }
@@ -142,15 +142,15 @@ func (s *Sandbox) unifiedOrder(c *callV2) answerV2 {
 func (c *callV2) checkTradeType() answerV2 {
 	b := &c.body
 	switch t := b.string("trade_type"); {
-	case t == "JSAPI" && b.string("openid") == "":
+	case t == tradeJSAPI && b.string("openid") == "":
 		return fails("JSAPI支付必须传openid")
-	case t == "NATIVE" && b.string("product_id") == "":
+	case t == tradeNative && b.string("product_id") == "":
 		return fails("NATIVE支付必须传product_id")
-	case t == "MWEB" && b.string("scene_info") == "":
+	case t == tradeH5 && b.string("scene_info") == "":
 		return fails("MWEB支付必须传scene_info")
 	case b.string("version") != "" && !jsonObject.is(b.string("detail")):
 		return fails("输入源“/body/xml/detail”映射到值字段“商品详情”字符串规则校验失败，" + jsonObject.zh)
-	case t == "MWEB":
+	case t == tradeH5:
 		scene, _ := parseJSON([]byte(b.string("scene_info"))) // the table looked at its form
 		if scene.string("h5_info", "type") == "" {
 			return fails("MWEB支付scene_info必须包含h5_info")
@@ -175,6 +175,8 @@ func (c *callV2) expiry(now time.Time, repeated bool) (time.Time, answerV2) {
 		return at, answerV2{code: "INVALID_REQUEST", text: "time_expire时间过短"}
 	case at.After(now.Add(longestLife)):
 		return at, answerV2{code: "INVALID_REQUEST", text: saysTooFar.zh}
+	case c.body.string("trade_type") == tradeNative && at.After(now.Add(nativeLife)):
+		return at, answerV2{code: "INVALID_REQUEST", text: saysTooFarNative.zh}
 	}
 	return at.UTC(), answerV2{}
 }
@@ -228,7 +230,7 @@ func (s *Sandbox) orderQuery(c *callV2) answerV2 {
 
 // paidV2 is what v2 tells about a payment beside the numbers of order and merchant; nothing of an order that isn't paid.
 func (o order) paidV2() flat {
-	if o.TransactionID == "" {
+	if !o.paid() {
 		return nil
 	}
 	amount := strconv.FormatInt(int64(o.Amount), 10)
@@ -247,8 +249,10 @@ func (o order) paidV2() flat {
 func (s *Sandbox) closeOrder(c *callV2) answerV2 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o, changed, err := s.books.close(c.merchant.ID, c.order, s.now())
+	o, changed, err := s.books.close(c.merchant.ID, c.order, s.settings.BusyClose, s.now())
 	switch {
+	case err == refusedBusy:
+		return refuses("FREQUENCY_LIMITED")
 	case err == refusedPaid:
 		return refuses("ORDERPAID")
 	case err != nil:

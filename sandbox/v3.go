@@ -39,17 +39,33 @@ type operation struct {
 	// watchful calls look at Accept and User-Agent and say precisely what is wrong with Authorization; the others were
 	// seen to do neither.
 	watchful bool
-	do       func(*Sandbox, *call) answer
+	// limitName is the operation's name in rate limits, where it isn't name.
+	limitName string
+	do        func(*Sandbox, *call) answer
 }
 
 var operations = []*operation{
-	{name: "v3.prepay", method: "POST", template: "/v3/pay/transactions/jsapi", body: prepayFields, do: (*Sandbox).prepay},
+	{name: "v3.prepay", method: "POST", template: "/v3/pay/transactions/jsapi", body: prepayFields(tradeJSAPI),
+		do: orderAs(tradeJSAPI)},
+	{name: "v3.prepay", method: "POST", template: "/v3/pay/transactions/native", body: prepayFields(tradeNative),
+		do: orderAs(tradeNative)},
+	{name: "v3.prepay", method: "POST", template: "/v3/pay/transactions/h5", body: prepayFields(tradeH5),
+		do: orderAs(tradeH5)},
+	{name: "v3.prepay", method: "POST", template: "/v3/pay/transactions/app", body: prepayFields(tradeApp),
+		do: orderAs(tradeApp)},
 	{name: "v3.query", method: "GET", template: "/v3/pay/transactions/out-trade-no/{out_trade_no}",
 		path: []field{outTradeNoField}, query: []field{mchidField}, do: (*Sandbox).query},
 	{name: "v3.query", method: "GET", template: "/v3/pay/transactions/id/{transaction_id}",
 		path: []field{transactionIDField}, query: []field{mchidField}, do: (*Sandbox).query},
 	{name: "v3.close", method: "POST", template: "/v3/pay/transactions/out-trade-no/{out_trade_no}/close",
 		path: []field{outTradeNoField}, body: []field{mchidField}, do: (*Sandbox).close},
+	{name: "v3.refund", method: "POST", template: "/v3/refund/domestic/refunds", body: refundFields,
+		do: (*Sandbox).refund, watchful: true},
+	{name: "v3.refund_query", method: "GET", template: "/v3/refund/domestic/refunds/{out_refund_no}",
+		path: []field{outRefundNoField}, do: (*Sandbox).queryRefund, watchful: true},
+	{name: "v3.abnormal_refund", method: "POST",
+		template: "/v3/refund/domestic/refunds/{refund_id}/apply-abnormal-refund",
+		path:     []field{refundIDField}, body: abnormalFields, do: (*Sandbox).applyAbnormal, watchful: true},
 	{name: "v3.certificates", method: "GET", template: "/v3/certificates",
 		query: []field{algorithmField}, do: (*Sandbox).certificates, watchful: true},
 }
@@ -169,6 +185,9 @@ func (s *Sandbox) serveV3(w http.ResponseWriter, r *http.Request) {
 		a = s.authenticate(c)
 	}
 	e.OutTradeNo = c.order
+	if a.status == 0 && s.spend(c) {
+		a = c.refuse(http.StatusTooManyRequests, "FREQUENCY_LIMITED", numberFrequency, saysTooFrequent, nil)
+	}
 	if a.status == 0 {
 		if f := s.strike(op.name, "delay"); f != nil && !s.pause(r.Context(), f.Delay) {
 			e.Summary = "the caller left during a delay"
@@ -180,6 +199,11 @@ func (s *Sandbox) serveV3(w http.ResponseWriter, r *http.Request) {
 		if f == nil || f.Kind == "lose_response" || f.Executed {
 			if a = c.parse(); a.status == 0 {
 				a = op.do(s, c)
+			}
+			if op.name == "v3.refund" && a.status >= 400 {
+				s.mu.Lock()
+				s.count(failingRefunds, c.merchant.ID)
+				s.mu.Unlock()
 			}
 		}
 		e.OutTradeNo = c.order
