@@ -17,8 +17,8 @@ import (
 // its content) the first one that strikes does it.
 //
 // Operations: v3.prepay (all four), v3.query (by either number), v3.close, v3.refund, v3.refund_query, v3.abnormal_refund,
-// v3.certificates, v2.prepay (all four), v2.query, v2.close, login (the exchange of a code), notify.payment, notify.refund,
-// and * for all of them where the kind makes sense.
+// v3.certificates, v2.prepay (all four), v2.query, v2.close, v2.refund, v2.refund_query, login (the exchange
+// of a code), notify.payment, notify.refund, and * for all of them where the kind makes sense.
 //
 // Kinds on calls:
 //
@@ -123,7 +123,10 @@ var senses = func() map[string][]string {
 		"v2.prepay":          append(slices.Clip(calls), "bad_signature", "truncate"),
 		"v2.query":           append(slices.Clip(calls), "bad_signature", "truncate", "wrong_amount", "wrong_app"),
 		"v2.close":           append(slices.Clip(calls), "bad_signature", "truncate"),
-		"login":              append(slices.Clip(calls), "truncate"), // its answer is not signed
+		"v2.refund": append(slices.Clip(calls), "bad_signature", "truncate", "wrong_amount", "abnormal", "closed",
+			"processing"),
+		"v2.refund_query": append(slices.Clip(calls), "bad_signature", "truncate", "wrong_amount"),
+		"login":           append(slices.Clip(calls), "truncate"), // its answer is not signed
 		"notify.payment": {"delay", "drop", "duplicate", "reorder", "replay", "lose_request", "lose_response",
 			"bad_signature", "signtest", "truncate", "wrong_amount", "wrong_app"},
 		"notify.refund": {"delay", "drop", "duplicate", "reorder", "replay", "lose_request", "lose_response",

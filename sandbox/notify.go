@@ -520,7 +520,10 @@ func (s *Sandbox) compose(n *notification, copy int) (*delivery, error) {
 	if lose != nil {
 		d.lost = lose.Kind
 	}
-	if n.inV2() {
+	switch {
+	case n.inV2() && n.Refund != nil:
+		return s.composeRefundV2(*n.Refund, m, random, lie, spoil, d)
+	case n.inV2():
 		return s.composeV2(n.Order, m, random, lie, spoil, d), nil
 	}
 	kind, summary := "transaction", "支付成功"

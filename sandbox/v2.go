@@ -30,6 +30,8 @@ var operationsV2 = []*operationV2{
 	{name: "v2.prepay", path: "/pay/unifiedorder", fields: unifiedOrderFields, do: (*Sandbox).unifiedOrder},
 	{name: "v2.query", path: "/pay/orderquery", fields: orderQueryFields, do: (*Sandbox).orderQuery},
 	{name: "v2.close", path: "/pay/closeorder", fields: []field{outTradeNoField}, do: (*Sandbox).closeOrder},
+	{name: "v2.refund", path: "/secapi/pay/refund", fields: refundFieldsV2, certified: true, do: (*Sandbox).refundV2},
+	{name: "v2.refund_query", path: "/pay/refundquery", fields: refundQueryFields, do: (*Sandbox).refundQuery},
 }
 
 // commonFields are those that every call of v2 has.

@@ -19,7 +19,12 @@ func headerV2() http.Header {
 }
 
 // inV2 tells whether the notification has the form of v2: whoever set the notify_url gets its own.
-func (n *notification) inV2() bool { return n.Order.API == "v2" }
+func (n *notification) inV2() bool {
+	if n.Refund != nil {
+		return n.Refund.API == "v2"
+	}
+	return n.Order.API == "v2"
+}
 
 // composeV2 makes the request of one attempt to tell of a payment: plain XML, signed with the algorithm of the order.
 //

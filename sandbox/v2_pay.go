@@ -75,12 +75,16 @@ func (c *callV2) ordered() order {
 		DeviceID: b.string("device_info"), NotifyURL: b.string("notify_url"), Amount: money.Fen(b.int("total_fee")),
 		TradeType: b.string("trade_type"), SignType: c.signType,
 	}
-	// Who repeats the call draws another nonce and signs anew; all the rest must be the same.
-	terms := slices.DeleteFunc(slices.Clone(c.given), func(p parameter) bool {
+	o.Terms = c.signType + " " + c.terms() // by which the phone's parameters and the notification are signed
+	return o
+}
+
+// terms is all that was asked for: who repeats a call must say the same, signed anew with another nonce.
+func (c *callV2) terms() string {
+	kept := slices.DeleteFunc(slices.Clone(c.given), func(p parameter) bool {
 		return p.name == "nonce_str" || p.name == "sign_type"
 	})
-	o.Terms = c.signType + "&" + strings.TrimSuffix(terms.message(), "&key=")
-	return o
+	return strings.TrimSuffix(kept.message(), "&key=")
 }
 
 // unifiedOrder is POST /pay/unifiedorder.
@@ -202,7 +206,7 @@ func (s *Sandbox) sought(c *callV2) (order, answerV2) {
 	case number != "":
 		o, err = s.books.find(c.merchant.ID, number, s.now())
 	default:
-		return o, c.failed("LACK_PARAMS", "缺少参数transaction_id或out_trade_no")
+		return o, c.failed("LACK_PARAMS", saysNoNumberV2)
 	}
 	if err != nil {
 		return o, refuses("ORDERNOTEXIST")
@@ -233,7 +237,7 @@ func (o order) paidV2() flat {
 	if !o.paid() {
 		return nil
 	}
-	amount := strconv.FormatInt(int64(o.Amount), 10)
+	amount := fenText(o.Amount)
 	f := flat{
 		{"openid", o.OpenID}, {"is_subscribe", "N"}, {"trade_type", o.tradeType()}, {"bank_type", "OTHERS"},
 		{"total_fee", amount}, {"fee_type", money.CNY}, {"cash_fee", amount}, {"cash_fee_type", money.CNY},

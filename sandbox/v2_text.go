@@ -24,6 +24,7 @@ var failuresV2 = map[string]string{
 const (
 	saysSignType        = "sign_type参数错误"
 	saysNoCertificateV2 = "证书验证失败"
+	saysNoNumberV2      = "缺少参数transaction_id或out_trade_no"
 )
 
 // textsV2 are the texts (err_code_des) of the codes with which result_code is FAIL.
@@ -41,6 +42,15 @@ var textsV2 = map[string]string{
 	"TRADE_STATE_ERROR":     "订单状态错误",
 	"FREQUENCY_LIMITED":     "你的操作过于频繁，请稍后再试。",
 	"CERT_ERROR":            "证书校验错误",
+	"BIZERR_NEED_RETRY":     "退款业务流程错误，需要商户触发重试来解决",
+	"ERROR":                 "业务错误",
+	"INVALID_REQ_TOO_MUCH":  "无效请求过多",
+	"INVALID_TRANSACTIONID": "无效transaction_id",
+	"ORDER_NOT_READY":       "订单处理中，暂时无法退款，请稍后再试",
+	"REFUNDNOTEXIST":        "退款单不存在",
+	"REFUND_FEE_MISMATCH":   "订单金额或退款金额与之前请求不一致，请核实后再试",
+	"TRADE_OVERDUE":         "订单已经超过退款期限",
+	"USER_ACCOUNT_ABNORMAL": "退款请求失败，用户帐号注销",
 }
 
 // spelledV2 are the codes of v3 that v2 spells otherwise.

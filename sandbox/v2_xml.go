@@ -96,13 +96,13 @@ func parseXML(b []byte) (flat, error) {
 	}
 }
 
-// xml writes the message under the root, texts in CDATA and numbers bare, as WeChat Pay does.
+// xml writes the message under the root, as WeChat Pay does: texts in CDATA, and numbers bare where the root is xml.
 func (f flat) xml(root string) []byte {
 	var b bytes.Buffer
-	b.WriteString("<" + root + ">")
+	b.WriteString("<" + root + ">\n")
 	for _, p := range f {
 		b.WriteString("<" + p.name + ">")
-		if isNumber(p.name) {
+		if root == "xml" && isNumber(p.name) {
 			b.WriteString(p.value)
 		} else {
 			b.WriteString("<![CDATA[" + strings.ReplaceAll(p.value, "]]>", "]]]]><![CDATA[>") + "]]>")
