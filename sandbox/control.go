@@ -112,6 +112,35 @@ func (s *Sandbox) newControl() http.Handler {
 		return http.StatusOK, map[string]string{"code": code}, nil
 	})
 	handle("POST request-payment", s.controlRequestPayment)
+	handle("POST scan", func(r *http.Request) (int, any, error) {
+		var in struct {
+			User   string `json:"user"`
+			Link   string `json:"code_url"`
+			Action string `json:"action"`
+		}
+		if err := readBody(r, &in); err != nil {
+			return 0, nil, err
+		}
+		return acted(s.Scan(in.User, in.Link, in.Action))
+	})
+	handle("POST open-h5", func(r *http.Request) (int, any, error) {
+		var in struct {
+			User   string `json:"user"`
+			Link   string `json:"h5_url"`
+			Action string `json:"action"`
+		}
+		if err := readBody(r, &in); err != nil {
+			return 0, nil, err
+		}
+		return acted(s.OpenH5(in.User, in.Link, in.Action))
+	})
+	handle("POST app-payment", func(r *http.Request) (int, any, error) {
+		var in AppPayment
+		if err := readBody(r, &in); err != nil {
+			return 0, nil, err
+		}
+		return acted(s.PayInApp(in))
+	})
 	handle("GET payments", func(*http.Request) (int, any, error) { return http.StatusOK, listOf(s.Payments()), nil })
 	handle("GET payments/{out_trade_no}", func(r *http.Request) (int, any, error) {
 		p, ok := s.Payment(r.PathValue("out_trade_no"))
@@ -281,6 +310,14 @@ func (s *Sandbox) controlRequestPayment(r *http.Request) (int, any, error) {
 		}
 	}
 	result, err := s.requestPayment(texts["app_id"], texts["user"], texts["action"], texts["detail"], given)
+	if err != nil {
+		return 0, nil, badRequest(err)
+	}
+	return http.StatusOK, result, nil
+}
+
+// acted answers what came of a user's act.
+func acted[T any](result T, err error) (int, any, error) {
 	if err != nil {
 		return 0, nil, badRequest(err)
 	}

@@ -27,6 +27,7 @@ const (
 	kindTransfer     = "transfer"
 	kindNotification = "notification"
 	kindSettings     = "settings"
+	kindLink         = "link"
 	kindFault        = "fault"
 	kindClock        = "clock"
 	kindReset        = "reset"
@@ -237,6 +238,8 @@ func (s *Sandbox) take(l line) error {
 		return into(l, s.books.putRefund)
 	case kindTransfer:
 		return into(l, s.books.putTransfer)
+	case kindLink:
+		return into(l, func(one billLink) { s.links.add(one, s.now()) })
 	case kindSettings:
 		return into(l, func(to Settings) { s.settings = to })
 	case kindNotification:
@@ -295,6 +298,9 @@ func (s *Sandbox) rewrite(path string) (*os.File, error) {
 	}
 	for _, n := range s.notifications.all {
 		put(kindNotification, n)
+	}
+	for _, token := range s.links.issued {
+		put(kindLink, s.links.byToken[token])
 	}
 	put(kindSettings, s.settings)
 	for _, f := range s.faults.rules {

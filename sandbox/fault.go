@@ -17,8 +17,9 @@ import (
 // its content) the first one that strikes does it.
 //
 // Operations: v3.prepay (all four), v3.query (by either number), v3.close, v3.refund, v3.refund_query, v3.abnormal_refund,
-// v3.certificates, v2.prepay (all four), v2.query, v2.close, v2.refund, v2.refund_query, login (the exchange
-// of a code), notify.payment, notify.refund, and * for all of them where the kind makes sense.
+// v3.certificates, v2.prepay (all four), v2.query, v2.close, v2.refund, v2.refund_query, bill (asking for a bill of either
+// kind), bill_download, login (the exchange of a code), notify.payment, notify.refund, and * for all of them where the kind
+// makes sense.
 //
 // Kinds on calls:
 //
@@ -39,6 +40,18 @@ import (
 //	abnormal       ABNORMAL
 //	closed         CLOSED
 //	processing     stays PROCESSING, for Delay and then SUCCESS, or for ever
+//
+// Kinds that change what a bill says of one row or how its file is; a link that was given keeps its fault. But for the
+// first two, the sums and the hash are those of the changed bill:
+//
+//	truncate       half of the file, where the hash is the whole one's
+//	wrong_hash     another hash
+//	drop_row       a row is missing
+//	duplicate      a row is there twice
+//	wrong_amount   an amount is one fen more
+//	wrong_fee      a fee is one fen more (trade bills)
+//	wrong_app      another appid (trade bills)
+//	extra_row      a payment that never was (trade bills)
 //
 // Kinds that change a notification once, when it comes to be:
 //
@@ -126,6 +139,8 @@ var senses = func() map[string][]string {
 		"v2.refund": append(slices.Clip(calls), "bad_signature", "truncate", "wrong_amount", "abnormal", "closed",
 			"processing"),
 		"v2.refund_query": append(slices.Clip(calls), "bad_signature", "truncate", "wrong_amount"),
+		"bill":            slices.Concat(signed, billFaults, tradeBillFault),
+		"bill_download":   append(slices.Clip(calls), "truncate"), // its answer is not signed
 		"login":           append(slices.Clip(calls), "truncate"), // its answer is not signed
 		"notify.payment": {"delay", "drop", "duplicate", "reorder", "replay", "lose_request", "lose_response",
 			"bad_signature", "signtest", "truncate", "wrong_amount", "wrong_app"},

@@ -255,7 +255,7 @@ func (s *Sandbox) announceRefund(r refund) *notification {
 	r.Terms = ""
 	n := &notification{Refund: &r, Notification: Notification{EventType: event.name, MerchantID: r.MerchantID,
 		OutTradeNo: r.OutTradeNo, OutRefundNo: r.OutRefundNo, URL: r.NotifyURL}}
-	s.notify(n, r.endedAt())
+	s.notify(n, r.now().At)
 	return n
 }
 

@@ -48,11 +48,9 @@ type refund struct {
 	From          []source  `json:"from,omitempty"`
 	Terms         string    `json:"terms,omitempty"` // all that was asked for: who repeats a call must say the same
 
-	Channel string       `json:"channel"` // where the money goes
-	Account string       `json:"account"` // the same in words
-	Steps   []refundStep `json:"steps"`   // the first is that it was accepted
-	Ending  RefundStatus `json:"ending,omitempty"`
-	EndsAt  time.Time    `json:"ends_at,omitzero"` // when it becomes Ending; zero: not by itself
+	Steps  []refundStep `json:"steps"` // the first is that it was accepted
+	Ending RefundStatus `json:"ending,omitempty"`
+	EndsAt time.Time    `json:"ends_at,omitzero"` // when it becomes Ending; zero: not by itself
 }
 
 // source is a part of a refund's money.
@@ -61,10 +59,12 @@ type source struct {
 	Amount  money.Fen `json:"amount"`
 }
 
-// refundStep is when a refund came to a status.
+// refundStep is when a refund came to a status, and where its money went then.
 type refundStep struct {
-	Status RefundStatus `json:"status"`
-	At     time.Time    `json:"at"`
+	Status  RefundStatus `json:"status"`
+	At      time.Time    `json:"at"`
+	Channel string       `json:"channel"`
+	Account string       `json:"account"` // the same in words
 }
 
 // transfer is money that a merchant paid in (above 0) or took out.
@@ -78,22 +78,22 @@ type transfer struct {
 // refundKey is what makes a refund: a number is unique for one merchant only.
 type refundKey struct{ merchantID, outRefundNo string }
 
-func (r *refund) status() RefundStatus { return r.Steps[len(r.Steps)-1].Status }
+// now is the step that the refund is at.
+func (r *refund) now() refundStep { return r.Steps[len(r.Steps)-1] }
+
+func (r *refund) status() RefundStatus { return r.now().Status }
 
 func (r *refund) acceptedAt() time.Time { return r.Steps[0].At }
 
-// endedAt is when the refund came to the status that it has.
-func (r *refund) endedAt() time.Time { return r.Steps[len(r.Steps)-1].At }
-
-// statusAt is the status that the refund had at the instant.
-func (r *refund) statusAt(t time.Time) RefundStatus {
-	status := r.Steps[0].Status
+// stepAt is the step that the refund was at at the instant, which is after it was accepted.
+func (r *refund) stepAt(t time.Time) refundStep {
+	step := r.Steps[0]
 	for _, s := range r.Steps {
 		if !s.At.After(t) {
-			status = s.Status
+			step = s
 		}
 	}
-	return status
+	return step
 }
 
 // net is what the refund took from the merchant's balance.
@@ -211,8 +211,7 @@ func (b *books) accept(r refund, gap time.Duration, now time.Time) (accepted ref
 		return r, o, false, refusedNotEnough
 	}
 	r.OutTradeNo, r.TransactionID = o.OutTradeNo, o.TransactionID
-	r.Channel, r.Account = "ORIGINAL", "支付用户零钱"
-	r.Steps = []refundStep{{RefundProcessing, now}}
+	r.Steps = []refundStep{{RefundProcessing, now, "ORIGINAL", "支付用户零钱"}}
 	b.putRefund(r)
 	o.State = StateRefund
 	b.put(o)
@@ -238,12 +237,12 @@ func (b *books) plan(r refund, ending RefundStatus, at time.Time) refund {
 	return r
 }
 
-// turn moves a refund to another status, after which nothing more happens to it by itself.
-func (b *books) turn(r refund, to RefundStatus, at time.Time) (refund, error) {
+// turn moves a refund to another step, after which nothing more happens to it by itself.
+func (b *books) turn(r refund, to refundStep) (refund, error) {
 	if s := r.status(); s == RefundSuccess || s == RefundClosed {
 		return r, refusedFinal
 	}
-	r.Steps = append(slices.Clip(r.Steps), refundStep{to, at})
+	r.Steps = append(slices.Clip(r.Steps), to)
 	r.Ending, r.EndsAt = "", time.Time{}
 	b.putRefund(r)
 	return r, nil
@@ -275,7 +274,7 @@ func (r *refund) view() Refund {
 		CreatedAt: r.acceptedAt(), Ending: r.Ending, EndsAt: known(r.EndsAt),
 	}
 	if v.Status != RefundProcessing {
-		v.EndedAt = known(r.endedAt())
+		v.EndedAt = known(r.now().At)
 	}
 	return v
 }
@@ -381,8 +380,13 @@ func (s *Sandbox) endRefunds() {
 // turnRefund moves a refund, which hasn't ended, to another status and makes the notification of it, if there is one. mu is
 // held.
 func (s *Sandbox) turnRefund(r refund, to RefundStatus, at time.Time) *notification {
-	from := r.status()
-	r, err := s.books.turn(r, to, at)
+	return s.stepRefund(r, refundStep{to, at, r.now().Channel, r.now().Account})
+}
+
+// stepRefund is turnRefund with money that may go elsewhere from now on.
+func (s *Sandbox) stepRefund(r refund, step refundStep) *notification {
+	from, to := r.status(), step.Status
+	r, err := s.books.turn(r, step)
 	if err != nil {
 		return nil // it has ended: there is nothing to tell
 	}

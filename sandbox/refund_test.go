@@ -432,7 +432,7 @@ func TestFeesComeBack(t *testing.T) {
 				t.Fatalf("seed %d: %d of %d: %v", seed, amount, total-gone, err)
 			}
 			if draw(3) == 0 {
-				if _, err := b.turn(r, RefundClosed, now); err != nil {
+				if _, err := b.turn(r, refundStep{Status: RefundClosed, At: now}); err != nil {
 					t.Fatal(err)
 				}
 			}

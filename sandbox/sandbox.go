@@ -113,6 +113,7 @@ type Sandbox struct {
 	notifications notifications
 	faults        faults
 	settings      Settings
+	links         billLinks
 	spent         spent
 	baseURL       string
 	serviceURL    string
@@ -243,6 +244,7 @@ func (s *Sandbox) forget() {
 	s.notifications.clear()
 	s.faults = faults{}
 	s.settings = calm()
+	s.links = billLinks{}
 }
 
 // SetBaseURL tells the sandbox under which URL it is reached, which is known only after listening. Its host name is then

@@ -21,3 +21,16 @@ func (o order) misSignedV2(m *merchant, appID string, p map[string]string) strin
 	}
 	return ""
 }
+
+// misSignedV2 tells why an app's parameters aren't signed as an order of v2 wants it; "" is that they are. They don't say
+// by which algorithm: it is that of the order.
+//
+// Source: v2 manual, "APP调起支付".
+func (p AppPayment) misSignedV2(o order, m *merchant) string {
+	f := flat{{"appid", p.AppID}, {"noncestr", p.NonceStr}, {"package", p.Package}, {"partnerid", p.PartnerID},
+		{"prepayid", p.PrepayID}, {"timestamp", p.TimeStamp}}
+	if !f.signed(m.APIv2Key, o.SignType, p.Sign) {
+		return fmt.Sprintf("sign isn't the %s of %q with the merchant's API key at the end", o.SignType, f.message())
+	}
+	return ""
+}

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"maps"
 	"strings"
 	"testing"
 )
@@ -60,5 +61,63 @@ func TestRequestPaymentV2(t *testing.T) {
 	}
 	if b := w.Books()[0]; b.Paid.Count != 2 {
 		t.Errorf("paid %d times", b.Paid.Count)
+	}
+}
+
+// Orders of the other trade types are paid by their own ways; who paid is known then, and told.
+func TestOtherTradeTypesV2(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	w.shop.acceptV2()
+	bob, err := w.OpenID(w.app.ID, "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	order := func(number, signType string, more params) params {
+		return w.placeV2(w.orderV2(number, signType).with(params{"openid": ""}).with(more))
+	}
+
+	native := order("order-native", "", params{"trade_type": "NATIVE", "product_id": "1"})
+	if !strings.HasPrefix(native["code_url"], "weixin://wxpay/bizpayurl?pr=") || len(native["code_url"]) > 64 || native["prepay_id"] == "" {
+		t.Errorf("%v", native)
+	}
+	if r, err := w.Scan("bob", native["code_url"], ""); err != nil || r.Outcome != "paid" {
+		t.Errorf("%+v, %v", r, err)
+	}
+
+	h5 := order("order-h5", "HMAC-SHA256", params{"trade_type": "MWEB",
+		"scene_info": `{"h5_info":{"type":"Wap","wap_url":"https://pay.example.com","wap_name":"分毫"}}`})
+	if !strings.Contains(h5["mweb_url"], "prepay_id="+h5["prepay_id"]+"&package=") {
+		t.Errorf("%v", h5)
+	}
+	if r, err := w.OpenH5("bob", h5["mweb_url"]+"&redirect_url=https%3A%2F%2Fpay.example.com%2F", ""); err != nil || r.Outcome != "paid" || r.RedirectURL == "" {
+		t.Errorf("%+v, %v", r, err)
+	}
+
+	for _, signType := range []string{"MD5", "HMAC-SHA256"} {
+		app := order("order-app-"+signType[:3], signType, params{"trade_type": "APP"})
+		p := AppPayment{User: "bob", AppID: w.app.ID, PartnerID: w.merchant.ID, PrepayID: app["prepay_id"], Package: "Sign=WXPay", NonceStr: "5K8264ILTKCH16CQ",
+			TimeStamp: "1412000000"}
+		signed := params{"appid": p.AppID, "partnerid": p.PartnerID, "prepayid": p.PrepayID, "package": p.Package, "noncestr": p.NonceStr, "timestamp": p.TimeStamp}
+		p.Sign = app["sign"]
+		if r, err := w.PayInApp(p); err != nil || r.ErrCode != -1 || !strings.HasPrefix(r.Reason, "sign isn't the "+signType) || strings.Contains(r.Reason, w.merchant.APIv2Key) {
+			t.Errorf("the answer's own sign: %+v, %v", r, err)
+		}
+		p.Sign = signed.signature(w.merchant.APIv2Key, signType)
+		if r, err := w.PayInApp(p); err != nil || r.ErrCode != 0 {
+			t.Errorf("%+v, %v", r, err)
+		}
+	}
+	w.idle()
+	types := map[string]string{}
+	for _, n := range w.shop.all() {
+		p := readV2(n.body)
+		if p["openid"] != bob {
+			t.Errorf("%v", p)
+		}
+		types[p["out_trade_no"]] = p["trade_type"]
+	}
+	if want := map[string]string{"order-native": "NATIVE", "order-h5": "MWEB", "order-app-MD5": "APP", "order-app-HMA": "APP"}; !maps.Equal(types, want) {
+		t.Errorf("told of %v", types)
 	}
 }

@@ -148,8 +148,8 @@ func (s *Sandbox) refundQuery(c *callV2) answerV2 {
 		}
 		n := "_" + strconv.Itoa(i)
 		f = append(f, flat{{"out_refund_no" + n, r.OutRefundNo}, {"refund_id" + n, r.RefundID},
-			{"refund_channel" + n, r.Channel}, {"refund_status" + n, statusesV2[r.status()]},
-			{"refund_account" + n, r.fundsV2()}, {"refund_recv_accout" + n, r.Account}}...) // sic
+			{"refund_channel" + n, r.now().Channel}, {"refund_status" + n, statusesV2[r.status()]},
+			{"refund_account" + n, r.fundsV2()}, {"refund_recv_accout" + n, r.now().Account}}...) // sic
 		f = append(f, r.amountV2(n)...)
 		if r.status() == RefundSuccess {
 			f = append(f, parameter{"refund_success_time" + n, r.endedV2()})
@@ -212,7 +212,7 @@ func (r *refund) fundsV2() string {
 }
 
 // endedV2 is when the refund came to its status, in the form that refunds of v2 alone have.
-func (r *refund) endedV2() string { return r.endedAt().In(beijing).Format("2006-01-02 15:04:05") }
+func (r *refund) endedV2() string { return r.now().At.In(beijing).Format("2006-01-02 15:04:05") }
 
 // composeRefundV2 makes the request of one attempt to tell of a refund: XML that isn't signed, in which all that matters is
 // encrypted.
@@ -228,7 +228,7 @@ func (s *Sandbox) composeRefundV2(r refund, m *merchant, random *random, lie, sp
 		{"transaction_id", r.TransactionID}, {"out_trade_no", r.OutTradeNo}, {"refund_id", r.RefundID},
 		{"out_refund_no", r.OutRefundNo}, {"total_fee", fenText(r.Total)}, {"settlement_total_fee", fenText(r.Total)},
 		{"refund_fee", amount}, {"settlement_refund_fee", amount}, {"cash_refund_fee", amount},
-		{"refund_status", statusesV2[r.status()]}, {"refund_recv_accout", r.Account}, // sic
+		{"refund_status", statusesV2[r.status()]}, {"refund_recv_accout", r.now().Account}, // sic
 		{"refund_account", r.fundsV2()}, {"refund_request_source", "API"},
 	}
 	if r.status() == RefundSuccess {

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rsa"
 	"encoding/json"
 	"errors"
@@ -66,6 +67,12 @@ var operations = []*operation{
 	{name: "v3.abnormal_refund", method: "POST",
 		template: "/v3/refund/domestic/refunds/{refund_id}/apply-abnormal-refund",
 		path:     []field{refundIDField}, body: abnormalFields, do: (*Sandbox).applyAbnormal, watchful: true},
+	{name: "bill", method: "GET", template: "/v3/bill/tradebill", query: tradeBillFields,
+		do: (*Sandbox).applyTradeBill, watchful: true, limitName: "bill.tradebill"},
+	{name: "bill", method: "GET", template: "/v3/bill/fundflowbill", query: fundFlowFields,
+		do: (*Sandbox).applyFundFlowBill, watchful: true, limitName: "bill.fundflowbill"},
+	{name: "bill_download", method: "GET", template: "/v3/billdownload/file", query: downloadFields,
+		do: (*Sandbox).downloadBill},
 	{name: "v3.certificates", method: "GET", template: "/v3/certificates",
 		query: []field{algorithmField}, do: (*Sandbox).certificates, watchful: true},
 }
@@ -127,6 +134,15 @@ type answer struct {
 	code   string // of a refusal
 	number int64  // behind the dash of Request-ID
 	body   []byte // nil with 204
+	media  string // of a file; "" is a document
+}
+
+// shown is the body as the journal has it.
+func (a answer) shown() string {
+	if !utf8.Valid(a.body) {
+		return fmt.Sprintf("[file of %d bytes]", len(a.body))
+	}
+	return string(a.body)
 }
 
 // ok answers 200 with a document.
@@ -142,7 +158,7 @@ func (c *call) refuse(status int, code string, number int64, p phrase, detail an
 	if detail != nil {
 		d = append(d, pair{"detail", detail})
 	}
-	return answer{status, code, number, encode(d)}
+	return answer{status: status, code: code, number: number, body: encode(d)}
 }
 
 // malformed answers that a field breaks its rule.
@@ -209,7 +225,7 @@ func (s *Sandbox) serveV3(w http.ResponseWriter, r *http.Request) {
 		e.OutTradeNo = c.order
 		settled = s.settled() == nil
 		if f != nil && f.Kind == "lose_response" {
-			e.Code, e.Ms, e.Response = a.code, time.Since(began).Milliseconds(), string(a.body)
+			e.Code, e.Ms, e.Response = a.code, time.Since(began).Milliseconds(), a.shown()
 			e.Summary = fmt.Sprintf("executed (%d); the answer is lost", a.status)
 			s.record(e)
 			panic(http.ErrAbortHandler)
@@ -228,7 +244,7 @@ func (s *Sandbox) serveV3(w http.ResponseWriter, r *http.Request) {
 	}
 	e.Status, e.Code, e.Ms = a.status, a.code, time.Since(began).Milliseconds()
 	e.Summary = strings.TrimSpace(fmt.Sprintf("%s → %d %s", op.name, a.status, a.code))
-	e.Response = fmt.Sprintf("HTTP/1.1 %d\n%s\n%s", a.status, headerText(w.Header()), a.body)
+	e.Response = fmt.Sprintf("HTTP/1.1 %d\n%s\n%s", a.status, headerText(w.Header()), a.shown())
 	s.record(e)
 	w.WriteHeader(a.status)
 	send(w, a.body, cut)
@@ -405,7 +421,7 @@ func (s *Sandbox) dress(w http.ResponseWriter, c *call, a answer) (cut bool, err
 		h.Set("Content-Language", "en")
 	}
 	if len(a.body) > 0 {
-		h.Set("Content-Type", "application/json; charset=utf-8")
+		h.Set("Content-Type", cmp.Or(a.media, "application/json; charset=utf-8"))
 		h.Set("Content-Length", strconv.Itoa(len(a.body)))
 	}
 	id := "08" + strings.ToUpper(s.random.text("request", hexes, 38))
@@ -413,6 +429,9 @@ func (s *Sandbox) dress(w http.ResponseWriter, c *call, a answer) (cut bool, err
 		h.Set("Request-Id", id+"-"+strconv.FormatInt(a.number, 10))
 	}
 	fine := a.status < 300
+	if a.media != "" { // files are never signed
+		return s.strike(c.op.name, "truncate") != nil, nil
+	}
 	if c.merchant == nil || !fine && !s.signErrors {
 		return false, nil
 	}
@@ -421,7 +440,11 @@ func (s *Sandbox) dress(w http.ResponseWriter, c *call, a answer) (cut bool, err
 	if err != nil || !fine {
 		return false, err
 	}
-	if f := s.strike(c.op.name, "bad_signature", "signtest", "truncate"); f != nil {
+	spoilers := []string{"bad_signature", "signtest", "truncate"}
+	if c.op.name == "bill" {
+		spoilers = spoilers[:2] // it is the bill that is truncated
+	}
+	if f := s.strike(c.op.name, spoilers...); f != nil {
 		if f.Kind == "truncate" {
 			return true, nil
 		}

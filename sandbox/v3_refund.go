@@ -172,8 +172,7 @@ func (s *Sandbox) applyAbnormal(c *call) answer {
 		return c.unrefunded(err)
 	}
 	c.order = r.OutTradeNo
-	r.Channel, r.Account = "OTHER_BANKCARD", account
-	s.turnRefund(r, RefundProcessing, s.now())
+	s.stepRefund(r, refundStep{RefundProcessing, s.now(), "OTHER_BANKCARD", account})
 	ending, at := s.ends(RefundSuccess, 0)
 	r, _ = s.books.findRefund(c.merchant.ID, r.OutRefundNo) // as it is now
 	r = s.books.plan(r, ending, at)
@@ -231,11 +230,11 @@ func (r *refund) document() document {
 		{"out_refund_no", r.OutRefundNo},
 		{"transaction_id", r.TransactionID},
 		{"out_trade_no", r.OutTradeNo},
-		{"channel", r.Channel},
-		{"user_received_account", r.Account},
+		{"channel", r.now().Channel},
+		{"user_received_account", r.now().Account},
 	}
 	if r.status() == RefundSuccess {
-		d = append(d, pair{"success_time", stamp(r.endedAt())})
+		d = append(d, pair{"success_time", stamp(r.now().At)})
 	}
 	return append(d,
 		pair{"create_time", stamp(r.acceptedAt())},
@@ -261,10 +260,10 @@ func (r *refund) notice() document {
 		{"refund_status", r.status()},
 	}
 	if r.status() == RefundSuccess {
-		d = append(d, pair{"success_time", stamp(r.endedAt())})
+		d = append(d, pair{"success_time", stamp(r.now().At)})
 	}
 	return append(d,
-		pair{"user_received_account", r.Account},
+		pair{"user_received_account", r.now().Account},
 		pair{"amount", document{
 			{"total", r.Total}, {"refund", r.Amount}, {"payer_total", r.Total}, {"payer_refund", r.Amount}}},
 	)

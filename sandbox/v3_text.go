@@ -104,6 +104,16 @@ var (
 		"The body has encrypted fields, and the HTTP header Wechatpay-Serial is missing or wrong"}
 	saysUnreadable = phrase{"敏感信息解密失败",
 		"An encrypted field can't be decrypted"}
+	saysDayNotOver = phrase{"账单日期不合法，只能申请昨天及以前的账单",
+		"The bill_date is today or in the future"}
+	saysDayTooOld = phrase{"账单日期不合法，只能申请三个月以内的账单",
+		"The bill_date is more than three months ago"}
+	saysCreating = phrase{"账单生成中，请稍后再试",
+		"The bill is being made: try again later"}
+	saysNoStatement = phrase{"账单文件不存在",
+		"There is no bill for that day: nothing was traded"}
+	saysNoLink = phrase{"下载链接无效或已过期，请重新申请账单",
+		"The download link is wrong or has expired: apply for the bill again"}
 	saysNoCertificate = phrase{"无可用的平台证书，请在商户平台-API安全申请使用微信支付公钥。" +
 		"可查看指引https://pay.weixin.qq.com/doc/v3/merchant/4012153196",
 		"There is no platform certificate: apply for the WeChat Pay public key on the merchant platform, API security"}
