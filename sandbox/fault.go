@@ -365,9 +365,6 @@ func (s *Sandbox) strikeHeld(operation, outTradeNo string, kinds ...string) *Fau
 		if struck.Kind == "error" && operation == "login" && f.On == "*" {
 			struck.Status, struck.Code = http.StatusOK, "-1" // login has numbers for codes
 		}
-		if struck.Kind == "error" && strings.HasPrefix(operation, "v2.") && f.On == "*" {
-			struck.spellV2()
-		}
 		if f.Count > 0 {
 			if f.Count--; f.Count == 0 {
 				s.removeFault(f.ID)

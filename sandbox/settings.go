@@ -112,7 +112,7 @@ func limited() []string {
 		names = append(names, o.limit())
 	}
 	for _, o := range operationsV2 {
-		names = append(names, o.name)
+		names = append(names, o.limit())
 	}
 	slices.Sort(names)
 	return slices.Compact(names)

@@ -22,7 +22,8 @@ type operationV2 struct {
 	fields    []field // beside those that every call has
 	certified bool    // the client shows the merchant's certificate
 	hmac      bool    // sign_type is HMAC-SHA256
-	bill      bool    // answers a file, and failures in a way of its own
+	file      bool    // answers a file; what it answers is never signed
+	limitName string  // the operation's name in rate limits, where it isn't name
 	do        func(*Sandbox, *callV2) answerV2
 }
 
@@ -32,7 +33,13 @@ var operationsV2 = []*operationV2{
 	{name: "v2.close", path: "/pay/closeorder", fields: []field{outTradeNoField}, do: (*Sandbox).closeOrder},
 	{name: "v2.refund", path: "/secapi/pay/refund", fields: refundFieldsV2, certified: true, do: (*Sandbox).refundV2},
 	{name: "v2.refund_query", path: "/pay/refundquery", fields: refundQueryFields, do: (*Sandbox).refundQuery},
+	{name: "bill", path: downloadBillPath, fields: tradeBillFieldsV2, file: true, limitName: "bill.tradebill",
+		do: (*Sandbox).downloadBillV2},
+	{name: "bill", path: "/pay/downloadfundflow", fields: fundFlowFieldsV2, certified: true, hmac: true, file: true,
+		limitName: "bill.fundflowbill", do: (*Sandbox).downloadFundFlow},
 }
+
+const downloadBillPath = "/pay/downloadbill"
 
 // commonFields are those that every call of v2 has.
 var commonFields = []field{
@@ -117,7 +124,7 @@ func (s *Sandbox) serveV2(w http.ResponseWriter, r *http.Request) {
 	a, settled := s.authenticateV2(c), true
 	e.OutTradeNo = c.order
 	if a.ok() && s.spendV2(c) {
-		a = c.failed("RATELIMIT_EXCEEDED", "")
+		a = c.failed("RATELIMIT_EXCEEDED")
 	}
 	if a.ok() {
 		if f := s.strike(c.op.name, "delay"); f != nil && !s.pause(r.Context(), f.Delay) {
@@ -145,7 +152,7 @@ func (s *Sandbox) serveV2(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if !settled {
-		a = refuses("SYSTEMERROR")
+		a = c.refuse("SYSTEMERROR")
 	}
 	status, out, cut := s.dressV2(w.Header(), c, a)
 	e.Status, e.Code, e.Ms = status, a.code, time.Since(began).Milliseconds()
@@ -160,51 +167,69 @@ func (s *Sandbox) serveV2(w http.ResponseWriter, r *http.Request) {
 func (s *Sandbox) spendV2(c *callV2) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.count(c.op.name, c.merchant.ID)
+	return s.count(c.op.limit(), c.merchant.ID)
 }
 
+// limit is the operation's name in [Settings.RateLimits].
+func (o *operationV2) limit() string { return cmp.Or(o.limitName, o.name) }
+
 // errs is the answer that a fault of the kind error wants.
-func (c *callV2) errs(f *Fault) answerV2 {
-	switch text, transport := failuresV2[f.Code]; {
+func (c *callV2) errs(struck *Fault) answerV2 {
+	f := *struck
+	f.spellV2() // a rule may be one for v3 too
+	switch _, transport := failuresV2[f.Code]; {
 	case f.Status != http.StatusOK:
 		return answerV2{page: f.Status}
 	case transport:
-		return c.failed(f.Code, text)
+		return c.failed(f.Code)
 	}
-	return refuses(f.Code)
+	return c.refuse(f.Code)
+}
+
+// refuse is refuses, for calls that refuse in a way of their own too.
+func (c *callV2) refuse(code string) answerV2 {
+	if c.op.path == downloadBillPath {
+		return c.noBill(code)
+	}
+	return refuses(code)
 }
 
 // failed is the answer with return_code FAIL for a reason that failuresV2 knows.
-func (c *callV2) failed(code, text string) answerV2 { return fails(cmp.Or(text, failuresV2[code])) }
+func (c *callV2) failed(code string) answerV2 {
+	if c.op.path == downloadBillPath && noBillTexts[code] != "" {
+		return c.noBill(code)
+	}
+	return fails(failuresV2[code])
+}
 
 // authenticateV2 finds out who calls. A success is that c.merchant is the caller.
 func (s *Sandbox) authenticateV2(c *callV2) answerV2 {
 	switch {
 	case c.request.Method != http.MethodPost:
-		return c.failed("REQUIRE_POST_METHOD", "")
+		return c.failed("REQUIRE_POST_METHOD")
 	case len(c.raw) == 0:
-		return c.failed("POST_DATA_EMPTY", "")
+		return c.failed("POST_DATA_EMPTY")
 	case len(c.raw) > maxBody:
 		return fails(saysTooLarge.zh)
 	}
 	var err error
 	switch c.given, err = parseXML(c.raw); {
 	case errors.Is(err, errNotUTF8):
-		return c.failed("NOT_UTF8", "")
+		return c.failed("NOT_UTF8")
 	case err != nil:
-		return c.failed("XML_FORMAT_ERROR", "")
+		return c.failed("XML_FORMAT_ERROR")
 	}
 	c.order = c.given.get("out_trade_no")
 	m := s.merchant(c.given.get("mch_id"))
 	if m == nil {
-		return c.failed("MCHID_NOT_EXIST", "")
+		return c.failed("MCHID_NOT_EXIST")
 	}
 	c.signType = cmp.Or(c.given.get("sign_type"), signMD5)
 	if c.signType != signMD5 && c.signType != signHMAC || c.op.hmac && c.signType != signHMAC {
 		return fails(saysSignType)
 	}
 	if !c.given.signed(m.APIv2Key, c.signType, c.given.get("sign")) {
-		return c.failed("SIGNERROR", "")
+		return c.failed("SIGNERROR")
 	}
 	c.merchant = m
 	return answerV2{}
@@ -232,6 +257,9 @@ func (s *Sandbox) parseV2(c *callV2) answerV2 {
 		c.body.members = append(c.body.members, member{p.name, v})
 	}
 	if i := checkObject(fields, &c.body, "body", "/body/xml"); i != nil {
+		if c.op.path == downloadBillPath && !i.undefined {
+			return c.misbill()
+		}
 		return fails(strings.Replace(i.zh, "无法将 JSON 输入源", "无法将输入源", 1)) // a text of v3, but for the format
 	}
 	appID := c.body.string("appid")
@@ -239,10 +267,10 @@ func (s *Sandbox) parseV2(c *callV2) answerV2 {
 	_, exists := s.appOf(appID)
 	s.mu.Unlock()
 	if !exists {
-		return c.failed("APPID_NOT_EXIST", "")
+		return c.failed("APPID_NOT_EXIST")
 	}
 	if _, bound := c.merchant.app(appID); !bound {
-		return refuses("APPID_MCHID_NOT_MATCH")
+		return c.refuse("APPID_MCHID_NOT_MATCH")
 	}
 	return answerV2{}
 }
@@ -282,7 +310,7 @@ func (s *Sandbox) dressV2(h http.Header, c *callV2, a answerV2) (status int, bod
 			"<center><h1>%[1]s</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n", title), false
 	}
 	var spoil *Fault
-	if a.ok() {
+	if a.ok() && a.file == nil {
 		spoil = s.strike(c.op.name, "bad_signature", "truncate")
 	}
 	cut = spoil != nil && spoil.Kind == "truncate"
@@ -291,13 +319,17 @@ func (s *Sandbox) dressV2(h http.Header, c *callV2, a answerV2) (status int, bod
 		for name, values := range a.file.header {
 			h[name] = values
 		}
-		return http.StatusOK, a.file.body, cut
+		return http.StatusOK, a.file.body, false
 	case a.failure != "":
 		f := flat{{"return_code", "FAIL"}, {"return_msg", a.failure}}
 		if a.number != "" {
 			f = append(f, parameter{"error_code", a.number})
 		}
 		return http.StatusOK, f.xml("xml"), cut
+	}
+	if c.op.file {
+		return http.StatusOK, flat{{"return_code", "SUCCESS"}, {"return_msg", "OK"}, {"result_code", "FAIL"},
+			{"err_code", a.code}, {"err_code_des", a.text}}.xml("xml"), false
 	}
 	f := flat{{"return_code", "SUCCESS"}, {"return_msg", "OK"}, {"appid", c.body.string("appid")},
 		{"mch_id", c.merchant.ID}, {"nonce_str", s.random.text("nonce", alnums, 32)}}

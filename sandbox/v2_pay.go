@@ -206,7 +206,7 @@ func (s *Sandbox) sought(c *callV2) (order, answerV2) {
 	case number != "":
 		o, err = s.books.find(c.merchant.ID, number, s.now())
 	default:
-		return o, c.failed("LACK_PARAMS", saysNoNumberV2)
+		return o, fails(saysNoNumberV2)
 	}
 	if err != nil {
 		return o, refuses("ORDERNOTEXIST")

@@ -59,7 +59,7 @@ func (s *Sandbox) refundV2(c *callV2) answerV2 {
 		Terms: c.terms(),
 	}
 	if r.TransactionID == "" && r.OutTradeNo == "" {
-		return c.failed("LACK_PARAMS", saysNoNumberV2)
+		return fails(saysNoNumberV2)
 	}
 	for v3, v2 := range fundsV2 {
 		if v2 == b.string("refund_account") {
@@ -184,7 +184,7 @@ func (s *Sandbox) refundsOfSought(c *callV2) (all []refund, first int, a answerV
 	switch {
 	case a.ok():
 	case a.failure != "":
-		return nil, 0, c.failed("LACK_PARAMS", saysNoNumberV2)
+		return nil, 0, fails(saysNoNumberV2)
 	case c.body.string("transaction_id") != "":
 		return nil, 0, refuses("INVALID_TRANSACTIONID")
 	default:

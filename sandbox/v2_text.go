@@ -42,6 +42,8 @@ var textsV2 = map[string]string{
 	"TRADE_STATE_ERROR":     "订单状态错误",
 	"FREQUENCY_LIMITED":     "你的操作过于频繁，请稍后再试。",
 	"CERT_ERROR":            "证书校验错误",
+	"BILL_CREATING":         "账单生成中",
+	"NO_BILL_EXIST":         "账单不存在",
 	"BIZERR_NEED_RETRY":     "退款业务流程错误，需要商户触发重试来解决",
 	"ERROR":                 "业务错误",
 	"INVALID_REQ_TOO_MUCH":  "无效请求过多",
@@ -57,7 +59,7 @@ var textsV2 = map[string]string{
 var spelledV2 = map[string]string{
 	"SYSTEM_ERROR": "SYSTEMERROR", "SIGN_ERROR": "SIGNERROR", "NO_AUTH": "NOAUTH", "NOT_ENOUGH": "NOTENOUGH",
 	"ORDER_PAID": "ORDERPAID", "ORDER_CLOSED": "ORDERCLOSED", "ORDER_NOT_EXIST": "ORDERNOTEXIST",
-	"RESOURCE_NOT_EXISTS": "REFUNDNOTEXIST", "MCH_NOT_EXISTS": "MCHID_NOT_EXIST", "BANK_ERROR": "BANKERROR",
+	"RESOURCE_NOT_EXISTS": "REFUNDNOTEXIST", "NO_STATEMENT_EXIST": "NO_BILL_EXIST", "STATEMENT_CREATING": "BILL_CREATING", "MCH_NOT_EXISTS": "MCHID_NOT_EXIST", "BANK_ERROR": "BANKERROR",
 }
 
 // spellV2 makes of an error what v2 answers. Whatever v2 has to say it says with the status 200, so a code counts more
