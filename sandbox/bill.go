@@ -146,6 +146,9 @@ func (r tradeRow) cells(extraFee money.Fen) billRow {
 	if r.refund != nil {
 		then := r.refund.stepAt(r.made)
 		row["交易状态"] = "REFUND"
+		if r.refund.API == byReversal {
+			row["交易状态"] = "REVOKED"
+		}
 		row["微信退款单号"], row["商户退款单号"] = r.refund.RefundID, r.refund.OutRefundNo
 		row["退款类型"], row["退款状态"] = then.Channel, refundRowStatus[then.Status]
 		row["退款申请时间"] = billTime(r.refund.acceptedAt())

@@ -17,8 +17,8 @@ import (
 // its content) the first one that strikes does it.
 //
 // Operations: v3.prepay (all four), v3.query (by either number), v3.close, v3.refund, v3.refund_query, v3.abnormal_refund,
-// v3.certificates, v2.prepay (all four), v2.query, v2.close, v2.refund, v2.refund_query, bill (asking for a bill of either
-// kind), bill_download, login (the exchange of a code), notify.payment, notify.refund, and * for all of them where the kind
+// v3.certificates, v2.prepay (all four), v2.query, v2.close, v2.refund, v2.refund_query, v2.micropay, v2.reverse, bill (asking
+// for a bill of either kind), bill_download, login (the exchange of a code), notify.payment, notify.refund, and * for all of them where the kind
 // makes sense.
 //
 // Kinds on calls:
@@ -138,6 +138,8 @@ var senses = func() map[string][]string {
 		"v2.close":           append(slices.Clip(calls), "bad_signature", "truncate"),
 		"v2.refund": append(slices.Clip(calls), "bad_signature", "truncate", "wrong_amount", "abnormal", "closed",
 			"processing"),
+		"v2.micropay":     append(slices.Clip(calls), "bad_signature", "truncate", "wrong_amount"),
+		"v2.reverse":      append(slices.Clip(calls), "bad_signature", "truncate"),
 		"v2.refund_query": append(slices.Clip(calls), "bad_signature", "truncate", "wrong_amount"),
 		"bill":            slices.Concat(signed, billFaults, tradeBillFault),
 		"bill_download":   append(slices.Clip(calls), "truncate"), // its answer is not signed

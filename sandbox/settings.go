@@ -41,7 +41,7 @@ type Settings struct {
 // PublishedRateLimits are the limits that WeChat Pay publishes for one merchant. Source: vendor manual and support.
 func PublishedRateLimits() map[string]int {
 	return map[string]int{
-		"v3.prepay": 600, "v2.prepay": 600, "v3.refund": 150, failingRefunds: 6, "v3.refund_query": 300, "v3.abnormal_refund": 150,
+		"v3.prepay": 600, "v2.prepay": 600, "v2.micropay": 30, "v3.refund": 150, failingRefunds: 6, "v3.refund_query": 300, "v3.abnormal_refund": 150,
 		"bill.fundflowbill": 3, "v3.certificates": 1000,
 	}
 }

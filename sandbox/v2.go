@@ -33,6 +33,8 @@ var operationsV2 = []*operationV2{
 	{name: "v2.close", path: "/pay/closeorder", fields: []field{outTradeNoField}, do: (*Sandbox).closeOrder},
 	{name: "v2.refund", path: "/secapi/pay/refund", fields: refundFieldsV2, certified: true, do: (*Sandbox).refundV2},
 	{name: "v2.refund_query", path: "/pay/refundquery", fields: refundQueryFields, do: (*Sandbox).refundQuery},
+	{name: "v2.micropay", path: "/pay/micropay", fields: microPayFields, do: (*Sandbox).microPay},
+	{name: "v2.reverse", path: "/secapi/pay/reverse", fields: orderQueryFields, certified: true, do: (*Sandbox).reverse},
 	{name: "bill", path: downloadBillPath, fields: tradeBillFieldsV2, file: true, limitName: "bill.tradebill",
 		do: (*Sandbox).downloadBillV2},
 	{name: "bill", path: "/pay/downloadfundflow", fields: fundFlowFieldsV2, certified: true, hmac: true, file: true,
@@ -69,7 +71,7 @@ type answerV2 struct {
 	number  string // error_code beside failure, of bills
 	code    string // err_code with result_code FAIL: the call was refused
 	text    string // err_code_des
-	fields  flat   // what a call that succeeded has to say
+	fields  flat   // what the call has to say beyond that
 	file    *fileV2
 }
 
@@ -337,8 +339,8 @@ func (s *Sandbox) dressV2(h http.Header, c *callV2, a answerV2) (status int, bod
 		f = append(f, flat{{"result_code", "FAIL"}, {"err_code", a.code}, {"err_code_des", a.text}}...)
 	} else {
 		f = append(f, parameter{"result_code", "SUCCESS"})
-		f = append(f, a.fields...)
 	}
+	f = append(f, a.fields...)
 	signature := f.sign(c.merchant.APIv2Key, c.signType)
 	if spoil != nil && !cut {
 		signature = mangledHex(signature, false)

@@ -113,6 +113,9 @@ func (s *Sandbox) unifiedOrder(c *callV2) answerV2 {
 		return a
 	}
 	placed, err := s.books.place(o, s.newPrepay(o.TradeType, now), now)
+	if err != nil && placed.TradeType == tradeMicropay {
+		return refuses("OUT_TRADE_NO_USED")
+	}
 	switch err {
 	case refusedPaid:
 		return refuses("ORDERPAID")
@@ -257,6 +260,8 @@ func (s *Sandbox) closeOrder(c *callV2) answerV2 {
 	switch {
 	case err == refusedBusy:
 		return refuses("FREQUENCY_LIMITED")
+	case err == refusedToClose:
+		return refuses("TRADE_STATE_ERROR")
 	case err == refusedPaid:
 		return refuses("ORDERPAID")
 	case err != nil:
