@@ -1,8 +1,14 @@
 package sandbox
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha1"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -93,7 +99,7 @@ func TestRefund(t *testing.T) {
 		if v := w.queryRefund("refund-1"); v.Status != "PROCESSING" {
 			w.t.Errorf("just before: %+v", v)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		synctest.Wait()
 		if v := w.queryRefund("refund-1"); v.Status != "SUCCESS" || v.Succeeded != stamp(begin.Add(5*time.Second)) {
 			w.t.Errorf("after 5 s: %+v", v)
@@ -495,6 +501,279 @@ func TestRefundByHand(t *testing.T) {
 		}
 		if status := w.control("GET", "refunds/nothing", nil, &e); status != 404 {
 			w.t.Errorf("%d", status)
+		}
+	})
+}
+
+// sealed encrypts as a merchant does, with the key that it knows by the serial.
+func (w *world) sealed(serial, text string) string {
+	w.t.Helper()
+	b, err := rsa.EncryptOAEP(sha1.New(), rand.Reader, w.wechatKey(serial), []byte(text), nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return base64.StdEncoding.EncodeToString(b)
+}
+
+// An ABNORMAL refund goes to a bank card instead, and then succeeds.
+func TestAbnormalRefund(t *testing.T) {
+	t.Parallel()
+	at := time.Now()
+	w := newWorld(t, Options{Clock: func() time.Time { return at }})
+	w.pay("order-000001")
+	w.fault(Fault{On: "v3.refund", Kind: "abnormal", Count: 2})
+	first := w.refund("order-000001", "refund-1", 1, nil)
+	second := w.refund("order-000001", "refund-2", 1, nil)
+	platform, public := w.merchant.PlatformCertificates[0].Serial, w.merchant.PublicKeyID
+	apply := func(id, serial string, fields map[string]any) reply {
+		q := w.request("POST", refunds+"/"+id+"/apply-abnormal-refund", string(encode(fields)))
+		if serial != "" {
+			q.header.Set("Wechatpay-Serial", serial)
+		}
+		return q.send(w)
+	}
+	card := func(serial string) map[string]any {
+		return map[string]any{"out_refund_no": "refund-1", "type": "USER_BANK_CARD", "bank_type": "ICBC_DEBIT",
+			"bank_account": w.sealed(serial, "6222021234567890"), "real_name": w.sealed(serial, "张三")}
+	}
+	change := func(m map[string]any, name string, v any) map[string]any {
+		if m[name] = v; v == nil {
+			delete(m, name)
+		}
+		return m
+	}
+	if r := apply(first.ID, platform, card(platform)); r.status != 400 || r.code() != "INVALID_REQUEST" {
+		t.Errorf("while PROCESSING: %d %s", r.status, r.body)
+	}
+	w.Advance(5 * time.Second)
+	for _, c := range []struct {
+		name, id, serial string
+		fields           map[string]any
+		status           int
+		code             string
+	}{
+		{"no serial", first.ID, "", card(platform), 400, "PARAM_ERROR"},
+		{"the merchant's serial", first.ID, w.merchant.CertificateSerial, card(platform), 400, "PARAM_ERROR"},
+		{"another key's serial", first.ID, public, card(platform), 400, "PARAM_ERROR"},
+		{"not encrypted", first.ID, platform, change(card(platform), "bank_account", "6222021234567890"), 400, "PARAM_ERROR"},
+		{"no name", first.ID, platform, change(card(platform), "real_name", nil), 400, "PARAM_ERROR"},
+		{"no bank", first.ID, platform, change(card(platform), "bank_type", nil), 400, "PARAM_ERROR"},
+		{"a credit card", first.ID, platform, change(card(platform), "bank_type", "ICBC_CREDIT"), 400, "PARAM_ERROR"},
+		{"another refund's id", second.ID, platform, card(platform), 404, "RESOURCE_NOT_EXISTS"},
+		{"unknown", first.ID, platform, change(card(platform), "out_refund_no", "refund-9"), 404, "RESOURCE_NOT_EXISTS"},
+	} {
+		if r := apply(c.id, c.serial, c.fields); r.status != c.status || r.code() != c.code {
+			t.Errorf("%s: %d %s, want %d %s", c.name, r.status, r.body, c.status, c.code)
+		}
+	}
+	v := w.readRefund(apply(first.ID, public, card(public)))
+	if v.Status != "PROCESSING" || v.Channel != "OTHER_BANKCARD" || v.Account != "ICBC借记卡7890" {
+		t.Errorf("%+v", v)
+	}
+	if v := w.readRefund(apply(second.ID, "", map[string]any{"out_refund_no": "refund-2", "type": "MERCHANT_BANK_CARD"})); v.Account != "商户结算银行卡" {
+		t.Errorf("%+v", v)
+	}
+	w.Advance(5 * time.Second)
+	if v := w.queryRefund("refund-1"); v.Status != "SUCCESS" || v.Channel != "OTHER_BANKCARD" || v.Succeeded != stamp(w.Now()) {
+		t.Errorf("%+v", v)
+	}
+	w.idle()
+	if all := w.Notifications(); len(all) != 5 || all[1].EventType != "REFUND.ABNORMAL" || all[3].EventType != "REFUND.SUCCESS" {
+		t.Errorf("%+v", all)
+	}
+}
+
+// What faults do to the calls of refunds.
+func TestFaultsOnRefunds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	w.pay("order-000001")
+	for i, f := range []Fault{
+		{Kind: "lose_request"}, {Kind: "lose_response"}, {Kind: "error"}, {Kind: "error", Executed: true}, {Kind: "truncate"}, {Kind: "bad_signature"}, {Kind: "signtest"},
+	} {
+		number := fmt.Sprint("refund-", i)
+		f.On, f.Count = "v3.refund", 1
+		w.fault(f)
+		r := w.askRefund("order-000001", number, 1, nil)
+		if r.err == nil && r.status == 200 && w.genuine(r.header, r.body) {
+			t.Errorf("%s: nothing is wrong", f.Kind)
+		}
+		_, executed := w.Refund(number)
+		if want := f.Kind != "lose_request" && (f.Kind != "error" || f.Executed); executed != want {
+			t.Errorf("%s: executed %v, want %v", f.Kind, executed, want)
+		}
+		w.refund("order-000001", number, 1, nil) // once more, in the same terms
+	}
+	if b := w.Books()[0]; b.Refunded != (Sum{7, 7}) {
+		t.Errorf("%+v", b)
+	}
+	w.fault(Fault{On: "v3.refund", Kind: "wrong_amount", Count: 1})
+	if v := w.refund("order-000001", "refund-0", 1, nil); v.Amount.Refund != 2 {
+		t.Errorf("%+v", v)
+	}
+	w.fault(Fault{On: "v3.refund_query", Kind: "wrong_amount", Count: 1})
+	if v, next := w.queryRefund("refund-0"), w.queryRefund("refund-0"); v.Amount.Refund != 2 || next.Amount.Refund != 1 {
+		t.Errorf("%+v, %+v", v, next)
+	}
+	for _, wrong := range []func(*signed){func(q *signed) { q.header.Del("Accept") }, func(q *signed) { q.header.Set("User-Agent", "") }} {
+		q := w.request("GET", refunds+"/refund-0", "")
+		wrong(q)
+		if r := q.send(w); r.status != 400 || r.code() != "INVALID_REQUEST" {
+			t.Errorf("%d %s", r.status, r.body)
+		}
+	}
+}
+
+// The number of a refund is one merchant's, and so is its order.
+func TestRefundsApart(t *testing.T) {
+	t.Parallel()
+	other := oneMerchant()
+	other.ID, other.Apps, other.PublicKeyID, other.Certificate = "1900000777", []App{{ID: "wx0123456789abcdef", Secret: "s"}}, "PUB_KEY_ID_7", ""
+	w := newWorld(t, Options{Merchants: []Merchant{oneMerchant(), other}})
+	second := *w
+	second.merchant, second.app = w.Merchants()[1], w.Merchants()[1].Apps[0]
+	w.pay("order-000001")
+	w.refund("order-000001", "refund-1", 1, nil)
+	paid, _ := w.Payment("order-000001")
+	if r := second.call("GET", refunds+"/refund-1", ""); r.status != 404 {
+		t.Errorf("another's refund: %d %s", r.status, r.body)
+	}
+	if r := second.askRefund("order-000001", "refund-2", 1, nil); r.status != 404 || r.code() != "RESOURCE_NOT_EXISTS" {
+		t.Errorf("another's order: %d %s", r.status, r.body)
+	}
+	second.refuses(second.askRefund("order-000001", "refund-2", 1, map[string]any{"transaction_id": paid.TransactionID}), 400, "INVALID_REQUEST", "268447843")
+	if r := second.call("POST", "/v3/pay/transactions/jsapi", second.orderBody("order-000001", nil)); r.status != 200 {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+	if b := w.Books(); b[0].Refunded != (Sum{1, 1}) || b[1] != (Account{MerchantID: "1900000777"}) {
+		t.Errorf("%+v", b)
+	}
+}
+
+// The same seed and the same acts give the same numbers, of refunds and links too.
+func TestRefundsFromSeed(t *testing.T) {
+	t.Parallel()
+	run := func(seed uint64) string {
+		w := newWorld(t, Options{Seed: seed, Clock: func() time.Time { return noon }})
+		code, link := w.order("native", "order-native", nil), w.order("h5", "order-h5", nil)
+		w.pay("order-000001")
+		w.fault(Fault{On: "v3.refund", Kind: "closed", Probability: 0.5})
+		var endings []RefundStatus
+		var ids string
+		for i := range 20 {
+			ids = w.refund("order-000001", fmt.Sprint("refund-", i), 1, nil).ID
+			r, _ := w.Refund(fmt.Sprint("refund-", i))
+			endings = append(endings, r.Ending)
+		}
+		byHand, err := w.RefundByHand("order-000001", 1, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Advance(24 * time.Hour)
+		bill := w.applyBill("/v3/bill/tradebill?bill_date=2026-11-19")
+		_, token, _ := strings.Cut(bill.URL, "token=")
+		return fmt.Sprint(code, link, ids, endings, byHand.OutRefundNo, token)
+	}
+	first, again, other := run(3), run(3), run(4)
+	if first != again || first == other || !strings.Contains(first, "CLOSED") || !strings.Contains(first, "SUCCESS") {
+		t.Errorf("%s\n%s\n%s", first, again, other)
+	}
+}
+
+// Refunds, their ends, balances, settings and links survive a kill, and a refund whose process ended before its
+// notification was written down is announced by the next one.
+func TestRefundsAfterKill(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	var killed, untold string
+	var want string
+	var at time.Time
+	newBubble(t, Options{Data: folder}, func(w *world) {
+		w.pay("order-000001")
+		w.order("native", "order-native", nil)
+		w.set(map[string]any{"refund_after": "10s", "rate_limits": map[string]int{"v3.query": 100}})
+		w.refund("order-000001", "refund-1", 1, nil)
+		w.Advance(10 * time.Second)
+		synctest.Wait()
+		if err := w.SetBalance(w.merchant.ID, 12345); err != nil {
+			w.t.Fatal(err)
+		}
+		w.refund("order-000001", "refund-2", 2, nil)
+		w.fault(Fault{On: "v3.refund", Kind: "processing", Count: 1})
+		w.refund("order-000001", "refund-3", 3, nil)
+		want, at = w.kept(), w.Now()
+		killed = snapshot(t, folder)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if err := w.settled(); err != nil {
+			w.t.Fatal(err)
+		}
+		b, err := os.ReadFile(filepath.Join(folder, "state.jsonl"))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		untold = t.TempDir()
+		cut := strings.LastIndex(string(b), `{"kind":"notification"`) // that of being accepted
+		cut = strings.LastIndex(string(b[:cut]), `{"kind":"notification"`)
+		if err := os.WriteFile(filepath.Join(untold, "state.jsonl"), b[:cut], 0o600); err != nil {
+			w.t.Fatal(err)
+		}
+	})
+	newBubble(t, Options{Data: killed}, func(w *world) {
+		w.Advance(at.Sub(w.Now())) // bubbles begin at the same time
+		if got := w.kept(); got != want {
+			w.t.Errorf("after a kill\n%s\nwant\n%s", got, want)
+		}
+		time.Sleep(time.Minute)
+		all := w.shop.all()
+		if len(all) != 1 || !strings.Contains(string(w.plain(all[0])), `"out_refund_no":"refund-2"`) {
+			w.t.Errorf("%d came", len(all))
+		}
+		if v := w.queryRefund("refund-2"); v.Status != "SUCCESS" || v.Succeeded != stamp(at.Add(10*time.Second)) {
+			w.t.Errorf("%+v", v)
+		}
+		if r := w.refund("order-000001", "refund-1", 1, nil); r.Status != "SUCCESS" {
+			w.t.Errorf("%+v", r)
+		}
+		if err := w.Reset(); err != nil {
+			w.t.Fatal(err)
+		}
+		if len(w.Refunds()) != 0 || w.Books()[0].Balance != 0 {
+			w.t.Errorf("after a reset: %+v, %+v", w.Refunds(), w.Books())
+		}
+	})
+	newBubble(t, Options{Data: untold}, func(w *world) {
+		w.Advance(time.Minute)
+		synctest.Wait()
+		all := w.shop.all()
+		if len(all) != 1 || !strings.Contains(string(w.plain(all[0])), `"out_refund_no":"refund-2"`) {
+			w.t.Errorf("untold: %d came", len(all))
+		}
+	})
+}
+
+// kept is what a sandbox knows that has to do with refunds.
+func (w *world) kept() string {
+	return string(encode(map[string]any{"payments": w.Payments(), "refunds": w.Refunds(), "books": w.Books(), "settings": w.Settings(), "notifications": w.Notifications()}))
+}
+
+// Two refunds that are due at once end in the order in which they were accepted, those of before first.
+func TestRefundsEndInOrder(t *testing.T) {
+	t.Parallel()
+	newBubble(t, Options{}, func(w *world) {
+		w.pay("order-000001")
+		for _, d := range []time.Duration{3, 1, 2, 1, 3} {
+			w.fault(Fault{On: "v3.refund", Kind: "closed", Delay: d * time.Hour, Count: 1})
+			w.refund("order-000001", fmt.Sprintf("refund-%d-%d", d, len(w.Refunds())), 1, nil)
+		}
+		w.Advance(24 * time.Hour)
+		synctest.Wait()
+		var got []string
+		for _, n := range w.Notifications()[1:] {
+			got = append(got, n.OutRefundNo)
+		}
+		if want := "[refund-1-1 refund-1-3 refund-2-2 refund-3-0 refund-3-4]"; fmt.Sprint(got) != want {
+			w.t.Errorf("%v, want %s", got, want)
 		}
 	})
 }

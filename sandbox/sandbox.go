@@ -10,15 +10,16 @@
 //
 // It is as strict as the real servers: it checks headers, signatures, clocks, every field of every body, and refuses
 // what they refuse with their status, code and text. It keeps its own books, from which a test learns what truly was
-// paid ([Sandbox.Books]), and sends real notifications: encrypted, signed, repeated on WeChat's schedule. It misbehaves
-// on purpose where a test asks for it ([Sandbox.AddFault]) and behaves otherwise.
+// paid and refunded ([Sandbox.Books]), makes the bills out of them, and sends real notifications: encrypted, signed,
+// repeated on WeChat's schedule. It misbehaves on purpose where a test asks for it ([Sandbox.AddFault]) and behaves
+// otherwise.
 //
 // # Two times
 //
 // Signatures live in real time, business lives on the sandbox's clock. The timestamps of Authorization and
 // Wechatpay-Timestamp follow [Options.Clock], so that any SDK keeps working after the sandbox's clock was advanced.
 // Everything that a merchant would call a date follows [Sandbox.Now]: expiry of orders, prepay ids and login codes, when
-// a payment was made, when a notification is repeated.
+// a payment was made, how long a refund takes, when a day's bill is there, when a notification is repeated.
 //
 // # What it is not
 //
