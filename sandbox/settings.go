@@ -25,8 +25,8 @@ type Settings struct {
 
 	// RateLimits are the calls that one merchant may make in a second of real time, by operation; those beyond are answered
 	// FREQUENCY_LIMITED. v3.refund.failing counts the refused calls of v3.refund: with that many in a second, further calls
-	// of v3.refund are refused too. Operations that aren't there, as all at first, have no limit. Those that WeChat Pay
-	// publishes are [PublishedRateLimits].
+	// of v3.refund are refused too; v2.refund.failing likewise. Operations that aren't there, as all at first, have no limit.
+	// Those that WeChat Pay publishes are [PublishedRateLimits].
 	RateLimits map[string]int
 
 	// ClientCertificates makes the calls of v2 that want the merchant's certificate refuse plain HTTP, by which none can be
@@ -41,7 +41,8 @@ type Settings struct {
 // PublishedRateLimits are the limits that WeChat Pay publishes for one merchant. Source: vendor manual and support.
 func PublishedRateLimits() map[string]int {
 	return map[string]int{
-		"v3.prepay": 600, "v2.prepay": 600, "v2.micropay": 30, "v3.refund": 150, failingRefunds: 6, "v3.refund_query": 300, "v3.abnormal_refund": 150,
+		"v3.prepay": 600, "v3.refund": 150, failingRefunds: 6, "v3.refund_query": 300, "v3.abnormal_refund": 150,
+		"v2.prepay": 600, "v2.refund": 150, failingRefundsV2: 6, "v2.refund_query": 300, "v2.micropay": 30,
 		"bill.fundflowbill": 3, "v3.certificates": 1000,
 	}
 }
@@ -107,7 +108,7 @@ func (s *Settings) UnmarshalJSON(b []byte) error {
 
 // limited are the names that RateLimits may have.
 func limited() []string {
-	names := []string{failingRefunds}
+	names := []string{failingRefunds, failingRefundsV2}
 	for _, o := range operations {
 		names = append(names, o.limit())
 	}

@@ -125,8 +125,8 @@ func (s *Sandbox) serveV2(w http.ResponseWriter, r *http.Request) {
 
 	a, settled := s.authenticateV2(c), true
 	e.OutTradeNo = c.order
-	if a.ok() && s.spendV2(c) {
-		a = c.failed("RATELIMIT_EXCEEDED")
+	if a.ok() {
+		a = s.spendV2(c)
 	}
 	if a.ok() {
 		if f := s.strike(c.op.name, "delay"); f != nil && !s.pause(r.Context(), f.Delay) {
@@ -139,6 +139,11 @@ func (s *Sandbox) serveV2(w http.ResponseWriter, r *http.Request) {
 		if f == nil || f.Kind == "lose_response" || f.Executed {
 			if a = s.parseV2(c); a.ok() {
 				a = c.op.do(s, c)
+			}
+			if c.op.name == "v2.refund" && !a.ok() {
+				s.mu.Lock()
+				s.count(failingRefundsV2, c.merchant.ID)
+				s.mu.Unlock()
 			}
 		}
 		e.OutTradeNo = c.order
@@ -165,12 +170,22 @@ func (s *Sandbox) serveV2(w http.ResponseWriter, r *http.Request) {
 	send(w, out, cut)
 }
 
-// spendV2 counts a call and tells whether it was beyond the limit that the settings give it.
-func (s *Sandbox) spendV2(c *callV2) bool {
+// spendV2 counts a call. A success is that it isn't beyond the limits of the settings.
+func (s *Sandbox) spendV2(c *callV2) answerV2 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.count(c.op.limit(), c.merchant.ID)
+	most, limited := s.settings.RateLimits[failingRefundsV2]
+	switch {
+	case c.op.name == "v2.refund" && limited && s.spentIn()[[2]string{failingRefundsV2, c.merchant.ID}] >= most:
+		return refuses("INVALID_REQ_TOO_MUCH")
+	case s.count(c.op.limit(), c.merchant.ID):
+		return c.failed("RATELIMIT_EXCEEDED")
+	}
+	return answerV2{}
 }
+
+// failingRefundsV2 is the limit of refused refunds.
+const failingRefundsV2 = "v2.refund.failing"
 
 // limit is the operation's name in [Settings.RateLimits].
 func (o *operationV2) limit() string { return cmp.Or(o.limitName, o.name) }

@@ -327,9 +327,9 @@ func TestFaultsOnRefundNotificationsV2(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			newBubble(t, Options{}, func(w *world) {
+				w.shop.answer = func(n int) int { return 500 }
 				w.buyV2("order-000001", "")
 				w.fault(Fault{On: "notify.refund", Kind: kind, Count: 1})
-				w.shop.answer = func(n int) int { return 500 }
 				w.refundV2Of(w.refundOrderV2("order-000001", "refund-1", "300"))
 				time.Sleep(24 * time.Hour)
 				var told []params
