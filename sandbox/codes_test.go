@@ -159,9 +159,14 @@ func TestEveryCode(t *testing.T) {
 			"FREQUENCY_LIMITED":   {429, limited("v3.refund_query", get(refunds+"/refund-1"))},
 		}},
 		"abnormal refund": {"v3.abnormal_refund", abnormal("refund-1"), map[string]wrong{
-			"PARAM_ERROR":         {400, abnormal("refund one")},
-			"SIGN_ERROR":          {401, unsigned("POST", refunds+"/1/apply-abnormal-refund", "{}")},
-			"INVALID_REQUEST":     {400, func(w *world) reply { abnormal("refund-1")(w); return abnormal("refund-1")(w) }},
+			"PARAM_ERROR": {400, abnormal("refund one")},
+			"SIGN_ERROR":  {401, unsigned("POST", refunds+"/1/apply-abnormal-refund", "{}")},
+			"INVALID_REQUEST": {400, func(w *world) reply {
+				if _, err := w.SetRefund("refund-1", RefundSuccess, 0); err != nil {
+					w.t.Error(err)
+				}
+				return abnormal("refund-1")(w)
+			}},
 			"SYSTEM_ERROR":        {500, nil},
 			"RESOURCE_NOT_EXISTS": {404, abnormal("refund-never")},
 			"FREQUENCY_LIMITED":   {429, limited("v3.abnormal_refund", abnormal("refund-never"))},

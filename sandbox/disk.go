@@ -160,6 +160,10 @@ func (s *Sandbox) reread(path string) (*os.File, error) {
 		}
 	}
 	for _, r := range s.books.refunds {
+		// Likewise a refund and its order.
+		if o := s.books.numbers[orderKey{r.MerchantID, r.OutTradeNo}]; o.State == StateSuccess {
+			o.State = StateRefund
+		}
 		event := refundEvents[r.status()].name
 		if !s.notifications.announced[occurrence{event, r.MerchantID, r.OutTradeNo, r.OutRefundNo}] {
 			s.announceRefund(*r)

@@ -337,8 +337,8 @@ func (s *Sandbox) acceptRefund(ctx context.Context, operation string, r refund) 
 		ending, at = s.ends(refundEndings[f.Kind], f.Delay)
 	}
 	r = s.books.plan(r, ending, at)
-	s.save(kindOrder, o)
 	s.save(kindRefund, r)
+	s.save(kindOrder, o)
 	s.recordHeld(Entry{Kind: "state", Name: "refund.accepted", OutTradeNo: r.OutTradeNo,
 		Summary: fmt.Sprintf("PROCESSING %s of %s: %s", r.Amount, r.Total, r.OutRefundNo)})
 	var early *Fault
@@ -399,6 +399,37 @@ func (s *Sandbox) stepRefund(r refund, step refundStep) *notification {
 // refundEntries are the names of the steps in the journal.
 var refundEntries = map[RefundStatus]string{
 	RefundProcessing: "processing", RefundSuccess: "succeeded", RefundAbnormal: "abnormal", RefundClosed: "closed",
+}
+
+// toCard is the channel of money that goes elsewhere than to where it came from.
+const toCard = "OTHER_BANKCARD"
+
+// divertRefund sends the money of an ABNORMAL refund to a card, after which the refund is PROCESSING again. Asked again for
+// the same card, it changes nothing.
+func (s *Sandbox) divertRefund(merchantID, refundID, outRefundNo, card string) (refund, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.endRefunds()
+	r, err := s.books.findRefund(merchantID, outRefundNo)
+	switch {
+	case err != nil:
+		return r, err
+	case r.RefundID != refundID:
+		return refund{}, refusedNoSuch
+	case r.status() != RefundAbnormal && r.now().Channel == toCard && r.now().Account == card:
+		return r, nil
+	case r.status() != RefundAbnormal:
+		return r, refusedNoAbnormal
+	}
+	s.stepRefund(r, refundStep{RefundProcessing, s.now(), toCard, card})
+	ending, at := s.ends(RefundSuccess, 0)
+	if r, err = s.books.findRefund(merchantID, outRefundNo); err != nil { // as it is now
+		return r, err
+	}
+	r = s.books.plan(r, ending, at)
+	s.save(kindRefund, r)
+	s.startDelivery()
+	return r, nil
 }
 
 // SetRefund moves a refund that hasn't ended to a status: at once where after is 0, else after that time on the sandbox's

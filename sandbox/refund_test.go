@@ -570,6 +570,12 @@ func TestAbnormalRefund(t *testing.T) {
 	if v.Status != "PROCESSING" || v.Channel != "OTHER_BANKCARD" || v.Account != "ICBC借记卡7890" {
 		t.Errorf("%+v", v)
 	}
+	if again := w.readRefund(apply(first.ID, platform, card(platform))); again != v {
+		t.Errorf("asked again: %+v", again)
+	}
+	if r := apply(first.ID, "", map[string]any{"out_refund_no": "refund-1", "type": "MERCHANT_BANK_CARD"}); r.status != 400 || r.code() != "INVALID_REQUEST" {
+		t.Errorf("another card: %d %s", r.status, r.body)
+	}
 	if v := w.readRefund(apply(second.ID, "", map[string]any{"out_refund_no": "refund-2", "type": "MERCHANT_BANK_CARD"})); v.Account != "商户结算银行卡" {
 		t.Errorf("%+v", v)
 	}
@@ -750,6 +756,31 @@ func TestRefundsAfterKill(t *testing.T) {
 			w.t.Errorf("untold: %d came", len(all))
 		}
 	})
+}
+
+// A refund whose process ended before its order was written down makes the order REFUND all the same.
+func TestRefundWithoutOrder(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	w := newWorld(t, Options{Data: folder})
+	w.pay("order-000001")
+	w.refund("order-000001", "refund-1", 1, map[string]any{"notify_url": nil})
+	b, err := os.ReadFile(filepath.Join(folder, "state.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := t.TempDir()
+	cut := strings.LastIndex(string(b), `{"kind":"order"`)
+	if cut < strings.LastIndex(string(b), `{"kind":"refund"`) {
+		t.Fatal("the order comes first")
+	}
+	if err := os.WriteFile(filepath.Join(to, "state.jsonl"), b[:cut], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, _ := reopen(t, to)
+	if p, _ := s.Payment("order-000001"); p.State != StateRefund || len(p.Refunds) != 1 {
+		t.Errorf("%+v", p)
+	}
 }
 
 // kept is what a sandbox knows that has to do with refunds.

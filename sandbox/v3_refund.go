@@ -136,7 +136,7 @@ func (s *Sandbox) queryRefund(c *call) answer {
 }
 
 // applyAbnormal is POST /v3/refund/domestic/refunds/{refund_id}/apply-abnormal-refund: an ABNORMAL refund goes to a bank
-// card instead, of the buyer or of the merchant.
+// card instead, of the buyer or of the merchant. Asked again for the same card, it answers how the refund stands.
 func (s *Sandbox) applyAbnormal(c *call) answer {
 	b := &c.body
 	account := "商户结算银行卡"
@@ -157,31 +157,12 @@ func (s *Sandbox) applyAbnormal(c *call) answer {
 		bank, _, _ := strings.Cut(b.string("bank_type"), "_")
 		account = bank + "借记卡" + card[max(0, len(card)-4):]
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.endRefunds()
-	r, err := s.books.findRefund(c.merchant.ID, b.string("out_refund_no"))
-	switch {
-	case err != nil:
-	case r.RefundID != c.path.string("refund_id"):
-		err = refusedNoSuch
-	case r.status() != RefundAbnormal:
-		c.order, err = r.OutTradeNo, refusedNoAbnormal
-	}
+	r, err := s.divertRefund(c.merchant.ID, c.path.string("refund_id"), b.string("out_refund_no"), account)
+	c.order = r.OutTradeNo
 	if err != nil {
 		return c.unrefunded(err)
 	}
-	c.order = r.OutTradeNo
-	s.stepRefund(r, refundStep{RefundProcessing, s.now(), "OTHER_BANKCARD", account})
-	ending, at := s.ends(RefundSuccess, 0)
-	r, _ = s.books.findRefund(c.merchant.ID, r.OutRefundNo) // as it is now
-	r = s.books.plan(r, ending, at)
-	s.save(kindRefund, r)
-	s.startDelivery()
-	if f := s.strikeHeld(c.op.name, r.OutTradeNo, "wrong_amount"); f != nil {
-		r.Amount++
-	}
-	return ok(r.document())
+	return s.refundAnswer(c, r)
 }
 
 // unsealed decrypts a field that the merchant encrypted with the key that the header Wechatpay-Serial names: RSA-OAEP with
