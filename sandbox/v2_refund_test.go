@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -113,6 +114,7 @@ func TestRefundV2(t *testing.T) {
 			w.t.Errorf("%v", asked)
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		done := begin.Add(5 * time.Second).In(beijing).Format("2006-01-02 15:04:05")
 		for _, by := range []params{{"refund_id": first["refund_id"], "out_refund_no": "refund-other"}, {"out_refund_no": "refund-1", "transaction_id": "1"},
 			{"transaction_id": paid.TransactionID, "out_trade_no": "order-other"}, {"out_trade_no": "order-000001"}} {
@@ -285,6 +287,7 @@ func TestRefundEndingsV2(t *testing.T) {
 			}
 			w.refundV2Of(w.refundOrderV2("order-000001", c.kind, "1"))
 			time.Sleep(time.Minute)
+			synctest.Wait()
 			p := w.callV2("/pay/refundquery", w.common("").with(params{"out_refund_no": c.kind})).params
 			if p["refund_status_0"] != c.status || p["refund_success_time_0"] != "" {
 				w.t.Errorf("%s: %v", c.kind, p)
