@@ -13,6 +13,9 @@ var (
 	MaxAnswer         = maxAnswer
 	NewTransport      = newTransport
 	FormatTimeBeijing = formatTime
+
+	ParseRefundNotification = parseRefundNotification
+	ParseCombined           = parseCombined
 )
 
 // Encode is the body that Prepay would send.
