@@ -226,12 +226,13 @@ func (c *Client) OrderRefunds(ctx context.Context, outTradeNo, transactionID str
 			return
 		}
 		seen := map[string]bool{} // a refund that is made meanwhile moves the others to the next page
+		total := int64(-1)        // -1 where no answer has said it
 		for offset := int64(0); ; {
 			page, err := c.refundPage(ctx, number, offset)
 			if err == nil && len(page.refunds) == 0 {
 				err = uncertain(errors.New("read the answer: it has no refunds"))
 			}
-			if errors.Is(err, CodeParamError) && offset > 0 && page.total < 0 {
+			if errors.Is(err, CodeParamError) && offset > 0 && total < 0 {
 				return // beyond the end, of which nothing was said
 			}
 			if err != nil {
@@ -248,7 +249,8 @@ func (c *Client) OrderRefunds(ctx context.Context, outTradeNo, transactionID str
 				}
 			}
 			offset += int64(len(page.refunds))
-			if offset >= page.total && page.total >= 0 || page.total < 0 && len(page.refunds) < refundsOnPage {
+			total = max(total, page.total)
+			if total >= 0 && offset >= total || total < 0 && len(page.refunds) < refundsOnPage {
 				return
 			}
 		}
