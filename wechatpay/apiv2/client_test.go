@@ -287,10 +287,13 @@ func TestClientCertificate(t *testing.T) {
 	before := f.count()
 	bare := newClient(t, f, config())
 	for name, call := range map[string]func() error{
-		"refund":    func() error { _, err := bare.Refund(t.Context(), refundRequest()); return err },
-		"reverse":   func() error { _, err := bare.Reverse(t.Context(), "ORDER-000001", ""); return err },
-		"fund flow": func() error { _, err := bare.DownloadFundFlow(t.Context(), start.AddDate(0, 0, -1), ""); return err },
-		"any":       func() error { _, err := bare.Do(t.Context(), "/secapi/pay/other", nil); return err },
+		"refund":  func() error { _, err := bare.Refund(t.Context(), refundRequest()); return err },
+		"reverse": func() error { _, err := bare.Reverse(t.Context(), "ORDER-000001", ""); return err },
+		"fund flow": func() error {
+			_, err := bare.DownloadFundFlow(t.Context(), apiv2.FundFlowBillRequest{Date: "2026-11-19"})
+			return err
+		},
+		"any": func() error { _, err := bare.Do(t.Context(), "/secapi/pay/other", nil); return err },
 	} {
 		var wrong *apiv2.ConfigError
 		if err := call(); !errors.Is(err, apiv2.ErrNotSent) || !errors.As(err, &wrong) || wrong.Field != "Certificate" {
@@ -408,17 +411,11 @@ func TestDo(t *testing.T) {
 	if got := f.last().fields; err != nil || got["sub_mch_id"] != "3" || got["sub_appid"] != "wx3" || got["appid"] != "wx1" {
 		t.Errorf("sent %v, %v", got, err)
 	}
-	other, err := client.ForSubMerchant("1900000003", "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	other := client.For(apiv2.SubMerchant{ID: "1900000003"})
 	if _, err = other.Do(t.Context(), "/x", nil); err != nil || f.last().fields["sub_mch_id"] != "1900000003" || f.last().fields["sub_appid"] != "" {
 		t.Errorf("sent %v, %v", f.last().fields, err)
 	}
-	app, err := client.ForApp("wx0000000000000009")
-	if err != nil {
-		t.Fatal(err)
-	}
+	app := client.ForApp("wx0000000000000009")
 	if _, err = app.Do(t.Context(), "/x", nil); err != nil || f.last().fields["appid"] != "wx0000000000000009" {
 		t.Errorf("sent %v, %v", f.last().fields, err)
 	}
@@ -452,9 +449,12 @@ func TestDo(t *testing.T) {
 			_, err := newClient(t, f, apiv2.Config{MerchantID: merchantID, Key: mustKey(keyText)}).Do(t.Context(), "/x", nil)
 			return err
 		},
-		"no sub merchant": func() error { _, err := client.ForSubMerchant("", ""); return err },
-		"odd sub app":     func() error { _, err := client.ForSubMerchant("1", "a b"); return err },
-		"odd app":         func() error { _, err := client.ForApp(""); return err },
+		"no sub merchant": func() error { _, err := client.For(apiv2.SubMerchant{ID: "x"}).Do(t.Context(), "/x", nil); return err },
+		"odd sub app": func() error {
+			_, err := client.For(apiv2.SubMerchant{ID: "1", AppID: "a b"}).Do(t.Context(), "/x", nil)
+			return err
+		},
+		"odd app": func() error { _, err := client.ForApp("").Do(t.Context(), "/x", nil); return err },
 	} {
 		var wrong *apiv2.RequestError
 		if err := call(); !errors.Is(err, apiv2.ErrNotSent) || !errors.As(err, &wrong) || wrong.Hint("zh") == wrong.Hint("en") {

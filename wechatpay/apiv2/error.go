@@ -24,9 +24,9 @@ var (
 	ErrBadSignature = errors.New("the message is not proven to come from WeChat Pay")
 
 	// ErrBadMessage is matched by the error of a notification that is signed by WeChat Pay but lacks what it must have,
-	// or is meant for another merchant; and of a bill that ends other than its digest says. Answer a notification with
-	// FAIL, so that WeChat Pay sends it again when the configuration or the program has been mended.
-	ErrBadMessage = errors.New("the message is genuine but can't be used")
+	// or is meant for another merchant. Answer with FAIL, so that WeChat Pay sends it again when the configuration or the
+	// program has been mended.
+	ErrBadMessage = errors.New("the notification is genuine but can't be used")
 )
 
 // Code is the err_code of an answer. Codes are errors, so that callers can ask errors.Is(err, CodeOrderNotExist). Codes

@@ -295,8 +295,8 @@ func TestParseRefundHint(t *testing.T) {
 		}
 		want := apiv2.RefundHint{
 			AppID: appID, MerchantID: merchantID, TransactionID: "4200000001202611200000000001", OutTradeNo: "ORDER-000001",
-			RefundID: "50300000012026112000000000001", OutRefundNo: "REFUND-000001", Status: apiv2.RefundSuccess, SuccessTime: start,
-			ReceivedAccount: "招商银行信用卡8915", FundsAccount: apiv2.RechargeFunds, RequestSource: "API",
+			RefundID: "50300000012026112000000000001", OutRefundNo: "REFUND-000001", State: apiv2.RefundSuccess, SuccessTime: start,
+			UserReceivedAccount: "招商银行信用卡8915", FundsAccount: apiv2.RechargeFunds, RequestSource: "API",
 			Amount: apiv2.RefundAmount{Total: 1999, SettlementTotal: 1999, Refund: 999, SettlementRefund: 999, Currency: "CNY"},
 		}
 		if n.Transaction != nil || n.RefundHint == nil || *n.RefundHint != want {
@@ -376,7 +376,7 @@ func TestARefundHintCanBeSpliced(t *testing.T) {
 	at := len(a) - 16 - 48
 	spliced := append(bytes.Clone(b[:at]), a[at:]...)
 	hint, err := client.ParseRefundHint([]byte(m{"return_code": "SUCCESS", "mch_id": merchantID, "req_info": base64.StdEncoding.EncodeToString(spliced)}.xml()))
-	if err != nil || hint.OutRefundNo != "REFUND-2" || hint.Status != apiv2.RefundSuccess {
+	if err != nil || hint.OutRefundNo != "REFUND-2" || hint.State != apiv2.RefundSuccess {
 		t.Errorf("%+v, %v", hint, err)
 	}
 }

@@ -12,7 +12,7 @@ import (
 )
 
 func refundRequest() apiv2.RefundRequest {
-	return apiv2.RefundRequest{OutTradeNo: "ORDER-000001", OutRefundNo: "REFUND-000001", Total: 1999, Refund: 999}
+	return apiv2.RefundRequest{OutTradeNo: "ORDER-000001", OutRefundNo: "REFUND-000001", Total: 1999, Amount: 999}
 }
 
 func refundAnswer() m {
@@ -30,7 +30,7 @@ func TestRefund(t *testing.T) {
 	r.Currency, r.Reason, r.NotifyURL, r.FundsAccount = "CNY", "不要了 & <x>", "https://pay.example.com/r", apiv2.RechargeFunds
 	got, err := client.Refund(t.Context(), r)
 	want := &apiv2.Refund{
-		RefundID: "50300000012026112000000000001", OutRefundNo: "REFUND-000001", TransactionID: "4200000001202611200000000001", OutTradeNo: "ORDER-000001", Status: apiv2.RefundProcessing,
+		RefundID: "50300000012026112000000000001", OutRefundNo: "REFUND-000001", TransactionID: "4200000001202611200000000001", OutTradeNo: "ORDER-000001", State: apiv2.RefundProcessing,
 		Amount:  apiv2.RefundAmount{Total: 1999, Refund: 999, PayerTotal: 1899, PayerRefund: 899, CouponRefund: 100, Currency: "CNY"},
 		Coupons: []apiv2.Coupon{{ID: "109519", Type: "CASH", Amount: 100}},
 	}
@@ -74,9 +74,9 @@ func TestRefund(t *testing.T) {
 		{"out_refund_no", func(r *apiv2.RefundRequest) { r.OutRefundNo = strings.Repeat("x", 65) }},
 		{"out_refund_no", func(r *apiv2.RefundRequest) { r.OutRefundNo = "a/b" }},
 		{"total_fee", func(r *apiv2.RefundRequest) { r.Total = 0 }},
-		{"refund_fee", func(r *apiv2.RefundRequest) { r.Refund = 0 }},
-		{"refund_fee", func(r *apiv2.RefundRequest) { r.Refund = -1 }},
-		{"refund_fee", func(r *apiv2.RefundRequest) { r.Refund = 2000 }},
+		{"refund_fee", func(r *apiv2.RefundRequest) { r.Amount = 0 }},
+		{"refund_fee", func(r *apiv2.RefundRequest) { r.Amount = -1 }},
+		{"refund_fee", func(r *apiv2.RefundRequest) { r.Amount = 2000 }},
 		{"refund_fee_type", func(r *apiv2.RefundRequest) { r.Currency = "USD" }},
 		{"refund_desc", func(r *apiv2.RefundRequest) { r.Reason = strings.Repeat("中", 27) }},
 		{"refund_desc", func(r *apiv2.RefundRequest) { r.Reason = "😀" }},
@@ -148,7 +148,7 @@ func TestQueryRefund(t *testing.T) {
 	f.set(refundBook{n: 12, perPage: 10}.answer)
 	got, err := client.QueryRefund(t.Context(), "R9")
 	want := &apiv2.Refund{
-		RefundID: "5039", OutRefundNo: "R9", TransactionID: "42", OutTradeNo: "ORDER-000001", Status: apiv2.RefundSuccess, Channel: "ORIGINAL", ReceivedAccount: "支付用户零钱",
+		RefundID: "5039", OutRefundNo: "R9", TransactionID: "42", OutTradeNo: "ORDER-000001", State: apiv2.RefundSuccess, Channel: "ORIGINAL", UserReceivedAccount: "支付用户零钱",
 		FundsAccount: apiv2.UnsettledFunds, SuccessTime: start,
 		Amount:  apiv2.RefundAmount{Total: 1999, SettlementTotal: 1990, Refund: 10, SettlementRefund: 9, PayerTotal: 1899, CouponRefund: 3, Currency: "CNY"},
 		Coupons: []apiv2.Coupon{{ID: "c0", Type: "CASH", Amount: 1}, {ID: "c1", Type: "CASH", Amount: 2}},
