@@ -589,5 +589,6 @@ var errLate = errors.New("no answer within 5 seconds")
 func newDeliveryClient() *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = maxDeliveries
+	transport.Proxy = nil // HTTPS_PROXY may well name this very sandbox
 	return &http.Client{Transport: transport}
 }

@@ -134,10 +134,10 @@ func TestPaymentParametersAreFresh(t *testing.T) {
 			}
 		}
 		check(p.Payment)
-		const issues = 150
+		const issues = 60
 		var last struct{ Payment map[string]string }
 		for range issues {
-			after(10 * time.Second)
+			after(25 * time.Second)
 			if status := w.call("POST", "/mp/v1/orders/"+string(p.Order.ID)+"/payment", ming.token, nil, &last); status != 200 || last.Payment["package"] != p.Payment["package"] {
 				t.Fatalf("%d %v", status, last)
 			}

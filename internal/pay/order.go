@@ -54,6 +54,7 @@ type Attempt struct {
 	PrepaidAt     time.Time // when it did: a prepay_id lives 2 hours
 	AskedAt       time.Time // when a Prepay last left, whatever became of it
 	TransactionID string
+	Receipt       Receipt
 	Evidence      Evidence // of the payment
 	CreatedAt     time.Time
 }
@@ -224,7 +225,7 @@ func (o Order) Confirm(t Transaction, now time.Time) (Order, []Effect, error) {
 		return o.flag(incident(SecondPayment, a.TransactionID, t.TransactionID), now)
 	}
 	o, _ = o.with(t.OutTradeNo, func(a *Attempt) {
-		a.Status, a.TransactionID, a.Evidence = AttemptPaid, t.TransactionID, t.Evidence
+		a.Status, a.TransactionID, a.Receipt, a.Evidence = AttemptPaid, t.TransactionID, t.Receipt, t.Evidence
 	})
 	if o.Status == Paid { // by another attempt
 		return o.flag(incident(SecondPayment, o.TransactionID, t.TransactionID), now)

@@ -63,7 +63,7 @@ func create(t testing.TB, s *Store, o pay.Order, effects ...pay.Effect) pay.Orde
 func paidStep(transaction string) pay.Step {
 	return func(o pay.Order) (pay.Order, []pay.Effect, error) {
 		return o.Confirm(pay.Transaction{MerchantID: o.MerchantID, AppID: o.AppID, OutTradeNo: o.Current().OutTradeNo, TransactionID: transaction,
-			State: pay.TradePaid, Total: o.Total, Currency: o.Currency, OpenID: o.OpenID, PaidAt: noon.Add(time.Minute),
+			State: pay.TradePaid, Total: o.Total, Currency: o.Currency, OpenID: o.OpenID, PaidAt: noon.Add(time.Minute), Receipt: pay.Receipt{TradeType: "JSAPI", BankType: "OTHERS", PayerTotal: 1880},
 			Evidence: pay.Evidence{Source: "query", Serial: "S", Digest: "D", At: noon.Add(time.Minute)}}, noon.Add(time.Minute))
 	}
 }

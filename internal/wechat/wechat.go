@@ -170,7 +170,8 @@ func (g *Gateway) evidence(source, serial string, raw []byte) pay.Evidence {
 
 func transaction(t *wechatpay.Transaction, e pay.Evidence) pay.Transaction {
 	return pay.Transaction{MerchantID: t.MerchantID, AppID: t.AppID, OutTradeNo: t.OutTradeNo, TransactionID: t.TransactionID, State: state(t.TradeState),
-		Total: t.Amount.Total, Currency: t.Amount.Currency, OpenID: t.PayerOpenID, PaidAt: t.SuccessTime.UTC(), Evidence: e}
+		Total: t.Amount.Total, Currency: t.Amount.Currency, OpenID: t.PayerOpenID, PaidAt: t.SuccessTime.UTC(), Evidence: e,
+		Receipt: pay.Receipt{TradeType: t.TradeType, BankType: t.BankType, PayerTotal: t.Amount.PayerTotal}}
 }
 
 // state reduces WeChat's trade states to what matters to an order. What is new is not final.

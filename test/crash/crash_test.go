@@ -197,8 +197,8 @@ func (w *world) run(kills int) {
 	ctx, stop := context.WithCancel(w.Context())
 	defer stop()
 	goods, err := all[product](ctx, w.site.service()+"/v1/products", w.site.apiKey, "")
-	if err != nil || len(goods) == 0 {
-		w.Fatalf("catalogue: %+v, %v", goods, err)
+	if want := map[bool]int{true: 5, false: 3}[w.business]; err != nil || len(goods) != want {
+		w.Fatalf("the catalogue has %d products, not %d: %v", len(goods), want, err)
 	}
 	var load sync.WaitGroup
 	defer load.Wait()
