@@ -16,4 +16,4 @@ var (
 )
 
 // Encode is the body that Prepay would send.
-var Encode = PrepayRequest.encode
+func (c *Client) Encode(r PrepayRequest) ([]byte, error) { return c.encodeOrder(productJSAPI, r) }

@@ -151,11 +151,12 @@ func FuzzPrepayRequest(f *testing.F) {
 	f.Add(o.AppID, o.OpenID, o.OutTradeNo, o.Description, o.NotifyURL, "attach", int64(o.Total))
 	f.Add("wx1", "o", "a|b*c_", "\u2028<&>\"\\", "http://localhost/n", "\x00", int64(1))
 	f.Add("", "", "", "\xff", "https://", "🍰", int64(-1))
+	client := listening(f, newClock())
 	f.Fuzz(func(t *testing.T, appID, openID, number, description, url, attach string, total int64) {
 		r := order()
 		r.AppID, r.OpenID, r.OutTradeNo, r.Description, r.NotifyURL, r.Attach = appID, openID, number, description, url, attach
 		r.Total = money.Fen(total)
-		body, err := wechatpay.Encode(r, merchantID, start)
+		body, err := client.Encode(r)
 		if err != nil {
 			var bad *wechatpay.RequestError
 			if !errors.As(err, &bad) || bad.Field == "" {
