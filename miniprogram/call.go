@@ -120,13 +120,11 @@ func (c *Client) send(ctx context.Context, r request, v any) error {
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("%w: status %d", ErrNoAnswer, resp.StatusCode)
 	}
-	if v == nil {
-		v = &done{}
-	}
-	if err := json.Unmarshal(body, v); err != nil { // the type is historically text/plain, so it is not asked for
+	var d done
+	if json.Unmarshal(body, &d) != nil || v != nil && json.Unmarshal(body, v) != nil { // the type is historically text/plain, so it is not asked for
 		return fmt.Errorf("%w: the answer is not the JSON that was expected", ErrNoAnswer)
 	}
-	if d, ok := v.(*done); ok && !d.said() {
+	if v == nil && !d.said() {
 		return fmt.Errorf("%w: the answer doesn't say that it was done", ErrNoAnswer)
 	}
 	return nil

@@ -572,6 +572,7 @@ func (c *Client) orderPage(ctx context.Context, f OrderFilter, index string) (or
 		}
 	}
 	var v struct {
+		done
 		Orders []shippingOrderJSON `json:"order_list"`
 		Last   string              `json:"last_index"`
 		More   bool                `json:"has_more"`
@@ -585,6 +586,9 @@ func (c *Client) orderPage(ctx context.Context, f OrderFilter, index string) (or
 	}{paid, f.State, f.OpenID, index, f.PageSize}, &v, "openid", f.OpenID)
 	if err != nil {
 		return orderPage{}, err
+	}
+	if v.Orders == nil && !v.said() {
+		return orderPage{}, fmt.Errorf("%w: the answer is no list", ErrNoAnswer)
 	}
 	if v.More && (v.Last == "" || v.Last == index) {
 		return orderPage{}, fmt.Errorf("%w: the list does not go on", ErrNoAnswer) // and would be asked for without end

@@ -175,7 +175,7 @@ func (c *Client) checkEncryptedData(ctx context.Context, encryptedData string) (
 		return time.Time{}, &RequestError{"encrypted_msg_hash", text{"there is no data", "没有加密数据"}, CodeEmptyBody}
 	}
 	var v struct {
-		Valid   bool  `json:"vaild"` // WeChat's spelling
+		Valid   *bool `json:"vaild"` // WeChat's spelling
 		Created loose `json:"create_time"`
 	}
 	err := c.post(ctx, "/wxa/business/checkencryptedmsg", struct {
@@ -184,7 +184,10 @@ func (c *Client) checkEncryptedData(ctx context.Context, encryptedData string) (
 	if err != nil {
 		return time.Time{}, err
 	}
-	if !v.Valid {
+	if v.Valid == nil {
+		return time.Time{}, fmt.Errorf("%w: the answer doesn't say whether the data is valid", ErrNoAnswer)
+	}
+	if !*v.Valid {
 		return time.Time{}, &Error{Code: CodeEncryptedDataUnknown, Message: "the answer says that the data is not valid"}
 	}
 	at, err := v.Created.time()
