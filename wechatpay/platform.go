@@ -128,6 +128,12 @@ func (k *platformKeys) preset(certs []*x509.Certificate) error {
 		if err != nil {
 			return &ConfigError{"WithPlatformCertificates", text{err.Error(), "平台证书无效：" + err.Error()}}
 		}
+		if rsaPublicKey(k.client.credentials.PrivateKey).Equal(p.key) {
+			return &ConfigError{"WithPlatformCertificates", text{
+				"it is the merchant's own certificate: WeChat Pay signs with one of its own, and this client downloads it",
+				"这是商户自己的证书：微信支付使用平台证书签名，本客户端会自动下载",
+			}}
+		}
 		if p.valid(now) {
 			k.held[canonicalSerial(p.Serial)] = p
 			k.loaded = now

@@ -103,7 +103,7 @@ func (c Credentials) PayParameters(appID, prepayID string, at time.Time, nonce s
 	if err := checkAppID("appId", appID); err != nil {
 		return PayParameters{}, err
 	}
-	if err := checkToken("prepay_id", prepayID, 1, 64); err != nil {
+	if err := checkPrepayID("prepay_id", prepayID); err != nil {
 		return PayParameters{}, err
 	}
 	p := PayParameters{
@@ -136,7 +136,7 @@ func (c Credentials) AppParameters(appID, prepayID string, at time.Time, nonce s
 	if err := checkAppID("appid", appID); err != nil {
 		return AppParameters{}, err
 	}
-	if err := checkToken("prepayid", prepayID, 1, 64); err != nil {
+	if err := checkPrepayID("prepayid", prepayID); err != nil {
 		return AppParameters{}, err
 	}
 	p := AppParameters{

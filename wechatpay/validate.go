@@ -61,6 +61,14 @@ func checkToken(field, s string, least, most int) error {
 
 func checkAppID(field, s string) error { return checkToken(field, s, 1, 32) }
 
+// checkPrepayID refuses what is package already: with the prefix twice, the phone would say no more than that it failed.
+func checkPrepayID(field, s string) error {
+	if strings.HasPrefix(s, "prepay_id=") {
+		return &RequestError{field, text{"it is the bare id, without prepay_id=", "应为不带 prepay_id= 前缀的预支付交易会话标识"}}
+	}
+	return checkToken(field, s, 1, 64)
+}
+
 func checkOutTradeNo(s string) error { return checkNumber("out_trade_no", s, "_-|*", 6, 32) }
 
 // checkNumber checks a number that the merchant makes: letters, digits and the given marks.

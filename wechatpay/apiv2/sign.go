@@ -151,7 +151,7 @@ type PayParameters struct {
 //
 // Source: v2 manual, "小程序调起支付" (chapter 7_7).
 func (c Credentials) PayParameters(appID, prepayID string, at time.Time, nonce string) (PayParameters, error) {
-	if err := firstError(c.check(), checkAppID("appId", appID), checkToken("prepay_id", prepayID, 1, 64)); err != nil {
+	if err := firstError(c.check(), checkAppID("appId", appID), checkPrepayID("prepay_id", prepayID)); err != nil {
 		return PayParameters{}, err
 	}
 	p := PayParameters{
@@ -184,7 +184,7 @@ type AppParameters struct {
 // Source: v2 manual, "APP调起支付" (chapter 9_12).
 func (c Credentials) AppParameters(appID, partnerID, prepayID string, at time.Time, nonce string) (AppParameters, error) {
 	if err := firstError(c.check(), checkAppID("appid", appID), checkMerchantID("partnerid", partnerID),
-		checkToken("prepayid", prepayID, 1, 64)); err != nil {
+		checkPrepayID("prepayid", prepayID)); err != nil {
 		return AppParameters{}, err
 	}
 	p := AppParameters{

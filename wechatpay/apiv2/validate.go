@@ -89,6 +89,14 @@ func checkAmong(field, s, more string, least, most int) error {
 
 func checkAppID(field, s string) error { return checkAmong(field, s, "_-", 1, 32) }
 
+// checkPrepayID refuses what is package already: with the prefix twice, the phone would say no more than that it failed.
+func checkPrepayID(field, s string) error {
+	if strings.HasPrefix(s, "prepay_id=") {
+		return &RequestError{field, text{"it is the bare id, without prepay_id=", "应为不带 prepay_id= 前缀的预支付交易会话标识"}}
+	}
+	return checkToken(field, s, 1, 64)
+}
+
 func checkMerchantID(field, s string) error {
 	if s == "" || len(s) > 32 || strings.Trim(s, "0123456789") != "" {
 		return &RequestError{field, text{"it is a merchant number, digits alone", "应为商户号，只含数字"}}
