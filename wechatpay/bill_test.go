@@ -458,6 +458,29 @@ func TestBackupHostNeverRepeatsWhatMayHaveArrived(t *testing.T) {
 	}
 }
 
+// A server that lets deadlines pass is avoided; the request whose time is up is not sent elsewhere.
+func TestBackupHostAfterADeadline(t *testing.T) {
+	t.Parallel()
+	first, backup := startFake(t, newClock()), startFake(t, newClock())
+	first.raw = func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+	backup.signWith = signerPublic()
+	play(backup, map[string]string{"GET /v3/pay/transactions/out-trade-no/ORDER-000001": paidJSON})
+	client := newClient(t, first, publicKeyConfig(), wechatpay.WithBackupURL(backup.URL))
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := client.QueryOrder(ctx, "ORDER-000001"); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, wechatpay.ErrUncertain) {
+		t.Error(err)
+	}
+	if h := client.Hosts(); h[0].Failures != 1 || h[1].Requests != 0 {
+		t.Errorf("%+v", h)
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, err := client.QueryOrder(ctx, "ORDER-000001"); err != nil || client.Hosts()[0].Requests != 1 {
+		t.Errorf("%v, %+v", err, client.Hosts())
+	}
+}
+
 // A caller that gives up is neither a reason to ask elsewhere nor the server's failure.
 func TestBackupHostHonoursTheContext(t *testing.T) {
 	t.Parallel()

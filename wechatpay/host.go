@@ -58,12 +58,13 @@ func (h *hosts) order(now time.Time) (first, second *host) {
 	return &h.base, h.backup
 }
 
-// record counts a request and reports whether the host is to blame for its end. A caller that gave up is not its fault.
+// record counts a request and reports whether the host is to blame for its end. It is for a deadline that passes, but not
+// for a caller that hangs up.
 func (h *hosts) record(ctx context.Context, at *host, now time.Time, resp *http.Response, err error) (down bool) {
 	var outcome *outcomeError
 	switch {
 	case err != nil:
-		down = errors.As(err, &outcome) && outcome.network && ctx.Err() == nil
+		down = errors.As(err, &outcome) && outcome.network && !errors.Is(ctx.Err(), context.Canceled)
 	default:
 		down = resp.StatusCode >= http.StatusBadGateway && resp.StatusCode <= http.StatusGatewayTimeout
 	}
