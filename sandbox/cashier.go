@@ -46,7 +46,10 @@ func (s *Sandbox) RequestPayment(p PaymentRequest) (PaymentResult, error) {
 
 var paymentParameters = [5]string{"timeStamp", "nonceStr", "package", "signType", "paySign"}
 
-func (s *Sandbox) requestPayment(appID, user, action, detail string, given map[string]json.RawMessage) (PaymentResult, error) {
+// requestPayment is RequestPayment with the five parameters as they came, of whatever type.
+func (s *Sandbox) requestPayment(
+	appID, user, action, detail string, given map[string]json.RawMessage,
+) (PaymentResult, error) {
 	switch action {
 	case "":
 		action = "pay"
@@ -74,11 +77,13 @@ func (s *Sandbox) cashier(appID, openID, action, detail string, given map[string
 	}
 	p, wrong := paymentStrings(given)
 	if wrong != "" {
-		return failed("parameter error: "+wrong, "every parameter of wx.requestPayment is a string, made by the server"), order{}
+		return failed("parameter error: "+wrong,
+			"every parameter of wx.requestPayment is a string, made by the server"), order{}
 	}
 	prepayID, ok := strings.CutPrefix(p["package"], "prepay_id=")
 	if !ok {
-		return failed("parameter error: parameter.package is invalid", `package is "prepay_id=" and the prepay_id`), order{}
+		return failed("parameter error: parameter.package is invalid",
+			`package is "prepay_id=" and the prepay_id`), order{}
 	}
 
 	s.mu.Lock()
@@ -93,11 +98,13 @@ func (s *Sandbox) cashier(appID, openID, action, detail string, given map[string
 	case !ok:
 		return failed("prepay_id is invalid", "no order has the prepay_id "+prepayID), order{}
 	case o.AppID != appID:
-		return failed("appid does not match the prepay_id", "the order is for the app "+o.AppID+", the phone runs "+appID), o
+		return failed("appid does not match the prepay_id",
+			"the order is for the app "+o.AppID+", the phone runs "+appID), o
 	case o.OpenID != openID:
 		return failed("openid does not match the prepay_id", "the order was placed for another user of the app"), o
 	case p["signType"] != "RSA":
-		return failed("Unable to verify signature", `an order of API v3 is signed with signType "RSA", not "`+p["signType"]+`"`), o
+		return failed("Unable to verify signature",
+			`an order of API v3 is signed with signType "RSA", not "`+p["signType"]+`"`), o
 	}
 	message := lines(appID, p["timeStamp"], p["nonceStr"], p["package"])
 	if !verified(m.key, message, p["paySign"]) {
@@ -127,7 +134,8 @@ func (s *Sandbox) cashier(appID, openID, action, detail string, given map[string
 		return failed(cashierTexts[err], err.Error()), o
 	}
 	s.save(kindOrder, paid)
-	s.recordHeld(Entry{Kind: "state", Name: "order.paid", OutTradeNo: paid.OutTradeNo, Summary: "NOTPAY → SUCCESS " + transactionID})
+	s.recordHeld(Entry{Kind: "state", Name: "order.paid", OutTradeNo: paid.OutTradeNo,
+		Summary: "NOTPAY → SUCCESS " + transactionID})
 	s.announce(paid)
 	return PaymentResult{ErrMsg: "requestPayment:ok"}, paid
 }
@@ -167,4 +175,6 @@ func paymentStrings(given map[string]json.RawMessage) (map[string]string, string
 	return p, wrong.String()
 }
 
-var jsTypes = map[kind]string{null: "Null", integer: "Number", fraction: "Number", boolean: "Boolean", object: "Object", list: "Array"}
+var jsTypes = map[kind]string{
+	null: "Null", integer: "Number", fraction: "Number", boolean: "Boolean", object: "Object", list: "Array",
+}

@@ -69,7 +69,11 @@ var (
 		zh: "字符串必须是不带查询参数的 https 绝对地址",
 		en: "the string must be an absolute https URL without a query",
 	}
-	currency = &rule{is: func(t string) bool { return t == "CNY" }, zh: "货币类型不合法", en: "Currency code is invalid", issue: "Currency code is invalid"}
+	currency = &rule{
+		is: func(t string) bool { return t == "CNY" },
+		zh: "货币类型不合法",
+		en: "Currency code is invalid", issue: "Currency code is invalid",
+	}
 )
 
 // notifiable tells whether WeChat would send notifications to the URL: absolute, https, without user, query and
@@ -131,25 +135,28 @@ func (f field) check(v *value, location, path string) *issue {
 	}
 	if v.kind != f.kind {
 		return broken(json.RawMessage(v.raw),
-			fmt.Sprintf("无法将 JSON 输入源“%s”映射到目标字段“%s”中，此字段需要一个合法的%s", path, f.title, kindTexts[f.kind].zh),
-			fmt.Sprintf("Can't map JSON input source “%s” to target field “%s”: this field needs a valid %s", path, f.title, kindTexts[f.kind].en))
+			fmt.Sprintf("无法将 JSON 输入源“%s”映射到目标字段“%s”中，此字段需要一个合法的%s",
+				path, f.title, kindTexts[f.kind].zh),
+			fmt.Sprintf("Can't map JSON input source “%s” to target field “%s”: this field needs a valid %s",
+				path, f.title, kindTexts[f.kind].en))
 	}
 	switch f.kind {
 	case text:
 		return f.checkText(v, location, path, broken)
 	case integer:
 		n, _ := strconv.ParseInt(v.text, 10, 64) // the kind says that it is one
+		zh := fmt.Sprintf("输入源“%s”映射到数值字段“%s”规则校验失败，", path, f.title)
+		en := fmt.Sprintf("Input source “%s” mapped to number field “%s” breaks a rule: ", path, f.title)
 		if n < f.min {
-			return broken(n, fmt.Sprintf("输入源“%s”映射到数值字段“%s”规则校验失败，值低于最小值 %d", path, f.title, f.min),
-				fmt.Sprintf("Input source “%s” mapped to number field “%s” breaks a rule: the value is below the minimum %d", path, f.title, f.min))
+			return broken(n, zh+fmt.Sprintf("值低于最小值 %d", f.min), en+fmt.Sprintf("below the minimum %d", f.min))
 		}
 		if f.max > 0 && n > f.max {
-			return broken(n, fmt.Sprintf("输入源“%s”映射到数值字段“%s”规则校验失败，值高于最大值 %d", path, f.title, f.max),
-				fmt.Sprintf("Input source “%s” mapped to number field “%s” breaks a rule: the value is above the maximum %d", path, f.title, f.max))
+			return broken(n, zh+fmt.Sprintf("值高于最大值 %d", f.max), en+fmt.Sprintf("above the maximum %d", f.max))
 		}
 	case object:
 		if f.maxRaw > 0 && len(v.raw) > f.maxRaw {
-			return broken(len(v.raw), tooLong(path, f.title, len(v.raw), int64(f.maxRaw)).zh, tooLong(path, f.title, len(v.raw), int64(f.maxRaw)).en)
+			says := tooLong(path, f.title, len(v.raw), int64(f.maxRaw))
+			return broken(len(v.raw), says.zh, says.en)
 		}
 		return checkObject(f.fields, v, location, path)
 	case list:
@@ -169,15 +176,17 @@ func (f field) checkText(v *value, location, path string, broken func(any, strin
 	n := int64(len(v.text))
 	switch low := max(f.min, 1); {
 	case n < low:
-		return broken(n, zh+fmt.Sprintf("字节数 %d，小于最小值 %d", n, low), en+fmt.Sprintf("%d bytes, less than the minimum %d", n, low))
+		return broken(n, zh+fmt.Sprintf("字节数 %d，小于最小值 %d", n, low),
+			en+fmt.Sprintf("%d bytes, less than the minimum %d", n, low))
 	case f.max > 0 && n > f.max:
 		t := tooLong(path, f.title, int(n), f.max)
 		return broken(n, t.zh, t.en)
 	case strings.ContainsFunc(v.text, func(r rune) bool { return r > 0xFFFF }):
 		return broken(v.text, zh+"字符串不能包含 4 字节的 UTF-8 字符", en+"the string has a character of 4 bytes in UTF-8")
 	case f.rule != nil && !f.rule.is(v.text) && f.rule.issue != "":
-		return &issue{phrase{f.rule.zh, f.rule.en}, map[string]any{
-			"field": strings.TrimPrefix(path, "/"+location), "value": v.text, "issue": f.rule.issue, "location": location}, false}
+		return &issue{phrase: phrase{f.rule.zh, f.rule.en}, detail: map[string]any{
+			"field": strings.TrimPrefix(path, "/"+location), "value": v.text,
+			"issue": f.rule.issue, "location": location}}
 	case f.rule != nil && !f.rule.is(v.text):
 		return broken(v.text, zh+f.rule.zh, en+f.rule.en)
 	}
@@ -187,7 +196,8 @@ func (f field) checkText(v *value, location, path string, broken func(any, strin
 func tooLong(path, title string, n int, most int64) phrase {
 	return phrase{
 		fmt.Sprintf("输入源“%s”映射到值字段“%s”字符串规则校验失败，字节数 %d，大于最大值 %d", path, title, n, most),
-		fmt.Sprintf("Input source “%s” mapped to value field “%s” breaks a string rule: %d bytes, more than the maximum %d", path, title, n, most),
+		fmt.Sprintf("Input source “%s” mapped to value field “%s” breaks a string rule: %d bytes, more than the maximum %d",
+			path, title, n, most),
 	}
 }
 

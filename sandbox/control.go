@@ -93,7 +93,8 @@ func (s *Sandbox) newControl() http.Handler {
 	handle("GET payments/{out_trade_no}", func(r *http.Request) (int, any, error) {
 		p, ok := s.Payment(r.PathValue("out_trade_no"))
 		if !ok {
-			return 0, nil, notFound("there is no order %q: GET /sandbox/v1/payments lists them", r.PathValue("out_trade_no"))
+			return 0, nil, notFound("there is no order %q: GET /sandbox/v1/payments lists them",
+				r.PathValue("out_trade_no"))
 		}
 		return http.StatusOK, p, nil
 	})
@@ -106,7 +107,8 @@ func (s *Sandbox) newControl() http.Handler {
 	})
 	handle("POST notifications/{id}/resend", func(r *http.Request) (int, any, error) {
 		if _, ok := s.Notification(r.PathValue("id")); !ok {
-			return 0, nil, notFound("there is no notification %q: GET /sandbox/v1/notifications lists them", r.PathValue("id"))
+			return 0, nil, notFound("there is no notification %q: GET /sandbox/v1/notifications lists them",
+				r.PathValue("id"))
 		}
 		n, err := s.Resend(r.PathValue("id"))
 		return http.StatusOK, n, err
@@ -126,7 +128,8 @@ func (s *Sandbox) newControl() http.Handler {
 	handle("DELETE faults", func(*http.Request) (int, any, error) { return http.StatusNoContent, nil, s.ClearFaults() })
 	handle("DELETE faults/{id}", func(r *http.Request) (int, any, error) {
 		if !s.RemoveFault(r.PathValue("id")) {
-			return 0, nil, notFound("there is no fault %q: it may be used up; GET /sandbox/v1/faults lists those that are left", r.PathValue("id"))
+			return 0, nil, notFound("there is no fault %q: it may be used up; GET /sandbox/v1/faults lists those left",
+				r.PathValue("id"))
 		}
 		return http.StatusNoContent, nil, nil
 	})
@@ -140,7 +143,8 @@ func (s *Sandbox) newControl() http.Handler {
 		}
 		d, err := time.ParseDuration(in.Advance)
 		if err != nil || d < 0 {
-			return 0, nil, badRequest(fmt.Errorf(`advance %q is no duration forward: write it like "15s" or "2h"`, in.Advance))
+			return 0, nil, badRequest(fmt.Errorf(
+				`advance %q is no duration forward: write it like "15s" or "2h"`, in.Advance))
 		}
 		s.Advance(d)
 		return http.StatusOK, s.clockView(), nil
@@ -203,7 +207,8 @@ func (s *Sandbox) controlRequestPayment(r *http.Request) (int, any, error) {
 	delete(given, "appId") // pay parameters come with it from some servers; wx.requestPayment ignores it
 	for name := range given {
 		if !slices.Contains(paymentParameters[:], name) {
-			return 0, nil, badRequest(fmt.Errorf("%q is no parameter of wx.requestPayment: it takes %s", name, strings.Join(paymentParameters[:], ", ")))
+			return 0, nil, badRequest(fmt.Errorf("%q is no parameter of wx.requestPayment: it takes %s",
+				name, strings.Join(paymentParameters[:], ", ")))
 		}
 	}
 	result, err := s.requestPayment(texts["app_id"], texts["user"], texts["action"], texts["detail"], given)
@@ -277,14 +282,16 @@ func (s *Sandbox) guard(w http.ResponseWriter, r *http.Request, acting bool) boo
 	base, service := s.BaseURL(), s.Service()
 	if !s.allowedHost(r.Host, base) {
 		respond(w, 0, nil, &problem{http.StatusForbidden, "foreign_host", fmt.Sprintf(
-			"the control API doesn't answer under the name %q: use 127.0.0.1, or add the name to the sandbox's hosts", r.Host)})
+			"the control API doesn't answer under the name %q: use 127.0.0.1, or add the name to the sandbox's hosts",
+			r.Host)})
 		return false
 	}
 	origin := r.Header.Get("Origin")
 	own := origin == "" || sameHost(origin, "//"+r.Host) || sameHost(origin, base) || sameHost(origin, service)
 	if acting && (!own || r.Header.Get("Sec-Fetch-Site") == "cross-site" && origin == "") {
 		respond(w, 0, nil, &problem{http.StatusForbidden, "foreign_origin", fmt.Sprintf(
-			"the control API doesn't take requests from pages of %q: call it from the sandbox's own pages or from a program", origin)})
+			"the control API doesn't take requests from pages of %q: call it from the sandbox's own pages or from a program",
+			origin)})
 		return false
 	}
 	return true
@@ -295,7 +302,8 @@ func (s *Sandbox) allowedHost(host, base string) bool {
 	if ip, err := netip.ParseAddr(name); err == nil {
 		return ip.IsValid() // an address can't be made to point elsewhere
 	}
-	return name == "localhost" || strings.HasSuffix(name, ".localhost") || name != "" && name == hostOf(base) || slices.Contains(s.hosts, name)
+	return name == "localhost" || strings.HasSuffix(name, ".localhost") ||
+		name != "" && (name == hostOf(base) || slices.ContainsFunc(s.hosts, func(h string) bool { return strings.EqualFold(h, name) }))
 }
 
 // sameHost tells whether two URLs have the same host and port.

@@ -144,12 +144,18 @@ func (s *Sandbox) reread(path string) (*os.File, error) {
 			return nil, fmt.Errorf("%s is damaged: %w; move it away to begin anew", path, err)
 		}
 		s.generation++ // numbers of before must not come again
-		s.random = newRandom(s.seed, s.generation)
+		s.random.begin(s.seed, s.generation)
 	}
 	// A process that ended between a payment and its notification leaves a payment that nobody would hear of.
 	for _, o := range s.books.orders {
 		if o.State == StateSuccess && !s.notifications.announced[orderKey{o.MerchantID, o.OutTradeNo}] {
 			s.announce(*o)
+		}
+	}
+	for _, n := range s.notifications.all {
+		if n.Status == NotificationPending && n.Next.IsZero() { // it was under way
+			n.Next = s.now()
+			s.notifications.schedule(n)
 		}
 	}
 	file, err := s.rewrite(path)

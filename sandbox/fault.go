@@ -183,7 +183,8 @@ var errorCodes = map[string]int{
 // statusCodes are the codes that stand for a status where none was given.
 var statusCodes = map[int]string{
 	202: "USERPAYING", 400: "PARAM_ERROR", 401: "SIGN_ERROR", 403: "RULE_LIMIT", 404: "ORDER_NOT_EXIST",
-	429: "FREQUENCY_LIMITED", 500: "SYSTEM_ERROR", 502: "SERVICE_UNAVAILABLE", 503: "SERVICE_UNAVAILABLE", 504: "SERVICE_UNAVAILABLE",
+	429: "FREQUENCY_LIMITED", 500: "SYSTEM_ERROR",
+	502: "SERVICE_UNAVAILABLE", 503: "SERVICE_UNAVAILABLE", 504: "SERVICE_UNAVAILABLE",
 }
 
 func (f *Fault) checkError() error {
@@ -209,7 +210,7 @@ func (f *Fault) checkError() error {
 	switch {
 	case f.Code == "" || f.Status == 0:
 		return fmt.Errorf("give both status and code: the sandbox knows none that goes with the one given")
-	case f.On == "login" && (f.Status < 200 || f.Status > 599), f.On != "login" && f.Status != 202 && (f.Status < 400 || f.Status > 599):
+	case f.Status > 599, f.On == "login" && f.Status < 200, f.On != "login" && f.Status != 202 && f.Status < 400:
 		return fmt.Errorf("status %d is no error", f.Status)
 	}
 	return nil
@@ -294,7 +295,8 @@ func (s *Sandbox) strike(operation string, kinds ...string) *Fault {
 // strikeHeld is strike for those who hold mu.
 func (s *Sandbox) strikeHeld(operation, outTradeNo string, kinds ...string) *Fault {
 	for _, f := range s.faults.rules {
-		if f.On != operation && f.On != "*" || !slices.Contains(kinds, f.Kind) || !slices.Contains(senses[operation], f.Kind) {
+		meant := (f.On == operation || f.On == "*") && slices.Contains(senses[operation], f.Kind)
+		if !meant || !slices.Contains(kinds, f.Kind) {
 			continue
 		}
 		if f.Probability < 1 && !s.random.strikes("fault "+f.ID, f.Probability) {
@@ -311,7 +313,8 @@ func (s *Sandbox) strikeHeld(operation, outTradeNo string, kinds ...string) *Fau
 				s.save(kindFault, *f)
 			}
 		}
-		s.recordHeld(Entry{Kind: "fault", Name: "fault." + struck.Kind, OutTradeNo: outTradeNo, Summary: struck.Kind + " strikes " + operation + " (" + struck.ID + ")"})
+		s.recordHeld(Entry{Kind: "fault", Name: "fault." + struck.Kind, OutTradeNo: outTradeNo,
+			Summary: struck.Kind + " strikes " + operation + " (" + struck.ID + ")"})
 		return &struck
 	}
 	return nil

@@ -120,6 +120,7 @@ func (s *Sandbox) stream(w http.ResponseWriter, r *http.Request, after int64, ou
 	h.Set("Cache-Control", "no-cache")
 	h.Set("X-Accel-Buffering", "no")
 	flush := http.NewResponseController(w)
+	_ = flush.SetWriteDeadline(time.Time{}) // whose server can't do so has to live with its timeout
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
 	for {

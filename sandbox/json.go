@@ -149,6 +149,7 @@ func readValue(d *json.Decoder, b []byte, depth int) (v value, err error) {
 
 // readInside reads members or items up to the closing bracket.
 func readInside(d *json.Decoder, b []byte, depth int, v *value) error {
+	seen := map[string]bool{}
 	for d.More() {
 		var name string
 		if v.kind == object {
@@ -157,9 +158,10 @@ func readInside(d *json.Decoder, b []byte, depth int, v *value) error {
 				return errNotJSON
 			}
 			name, _ = token.(string) // the decoder lets nothing else be a name
-			if v.member(name) != nil {
+			if seen[name] {
 				return duplicate{name}
 			}
+			seen[name] = true
 		}
 		inner, err := readValue(d, b, depth-1)
 		if err != nil {

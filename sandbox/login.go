@@ -121,7 +121,8 @@ func (s *Sandbox) Login(appID, user string) (string, error) {
 // serveMiniProgram answers api.weixin.qq.com: status 200 and text/plain whatever happens.
 func (s *Sandbox) serveMiniProgram(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
-	e := Entry{Kind: "call", Name: "login", Method: r.Method, Path: r.URL.Path, Request: requestText(r, withoutSecret(r), nil)}
+	e := Entry{Kind: "call", Name: "login", Method: r.Method, Path: r.URL.Path,
+		Request: requestText(r, withoutSecret(r), nil)}
 	if delayed := s.strike("login", "delay"); delayed != nil && !s.pause(r.Context(), delayed.Delay) {
 		panic(http.ErrAbortHandler)
 	}

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/subtle"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/hex"
@@ -173,7 +174,7 @@ func (s *Sandbox) enrol(m *merchant) error {
 			return fmt.Errorf("merchant %s exists: leave its id out, or take another", m.ID)
 		}
 		for _, a := range m.Apps {
-			if b, ok := other.app(a.ID); ok && b.Secret != a.Secret {
+			if b, ok := other.app(a.ID); ok && subtle.ConstantTimeCompare([]byte(a.Secret), []byte(b.Secret)) != 1 {
 				return fmt.Errorf("app %s exists with another secret: give the same secret, or another app", a.ID)
 			}
 		}
@@ -215,7 +216,8 @@ func (s *Sandbox) appOf(id string) (App, bool) {
 // ModeCertificate switch between the two ways.
 func (s *Sandbox) RotateCertificates(merchantID, mode string) error {
 	if mode != "" && mode != ModePublicKey && mode != ModeCertificate {
-		return fmt.Errorf("mode %q is unknown: use %q, %q, or leave it out for a new platform certificate", mode, ModePublicKey, ModeCertificate)
+		return fmt.Errorf("mode %q is unknown: use %q, %q, or leave it out for a new platform certificate",
+			mode, ModePublicKey, ModeCertificate)
 	}
 	if merchantID != "" && s.merchant(merchantID) == nil {
 		return fmt.Errorf("there is no merchant %s", merchantID)
@@ -289,7 +291,7 @@ func (s *Sandbox) complete(given []Merchant) ([]*merchant, error) {
 		}
 		m.APIv3Key = cmp.Or(m.APIv3Key, s.random.text("secret", alnums, 32))
 		m.APIv2Key = cmp.Or(m.APIv2Key, s.random.text("secret", alnums, 32))
-		m.PublicKeyID = cmp.Or(m.PublicKeyID, "PUB_KEY_ID_01"+fmt.Sprintf("%010s", m.ID)+s.random.text("serial", digits, 16))
+		m.PublicKeyID = cmp.Or(m.PublicKeyID, "PUB_KEY_ID_01"+strings.Repeat("0", max(0, 10-len(m.ID)))+m.ID+s.random.text("serial", digits, 16))
 		m.Mode = cmp.Or(m.Mode, ModeCertificate)
 		ownSerial, platformSerial := s.random.serial(), s.random.serial()
 		work.Go(func() { done[i], errs[i] = s.equip(m, ownSerial, platformSerial) })
@@ -327,7 +329,8 @@ func (s *Sandbox) equip(m Merchant, ownSerial, platformSerial string) (*merchant
 	case m.Certificate != "" && m.PrivateKey == "":
 		return nil, wrong("certificate", "comes without its private_key: give both or neither")
 	case m.PublicKey != "" && m.PublicKeyPrivateKey == "":
-		return nil, wrong("public_key", "comes without public_key_private_key, with which the sandbox would sign: give both or neither")
+		return nil, wrong("public_key",
+			"comes without public_key_private_key, with which the sandbox would sign: give both or neither")
 	}
 	for _, a := range m.Apps {
 		if len(a.ID) > 32 || a.ID == "" {
@@ -399,8 +402,8 @@ func (s *Sandbox) equipOwn(m *merchant, serial string) error {
 	if err != nil {
 		return err
 	}
-	subject := pkix.Name{CommonName: m.ID, Organization: []string{"微信商户系统"}, OrganizationalUnit: []string{"Fenhao Sandbox"},
-		Country: []string{"CN"}, Locality: []string{"ShenZhen"}}
+	subject := pkix.Name{CommonName: m.ID, Organization: []string{"微信商户系统"},
+		OrganizationalUnit: []string{"Fenhao Sandbox"}, Country: []string{"CN"}, Locality: []string{"ShenZhen"}}
 	m.Certificate, _, err = ca.issue(subject, m.CertificateSerial, &key.PublicKey, s.clock())
 	return err
 }
@@ -440,7 +443,8 @@ func parsePlatforms(given []PlatformCertificate) ([]platform, error) {
 	var all []platform
 	for _, p := range given {
 		if p.PrivateKey == "" {
-			return nil, errors.New("come without private_key, with which the sandbox would sign: leave them out, and new ones are made")
+			return nil, errors.New(
+				"come without private_key, with which the sandbox would sign: leave them out, and new ones are made")
 		}
 		cert, err := certificateOf(p.Certificate)
 		if err != nil {
@@ -481,7 +485,9 @@ func newAuthority(now time.Time) (*authority, error) {
 }
 
 // issue makes a certificate that is valid for five years from now.
-func (a *authority) issue(subject pkix.Name, serial string, key *rsa.PublicKey, now time.Time) (string, *x509.Certificate, error) {
+func (a *authority) issue(
+	subject pkix.Name, serial string, key *rsa.PublicKey, now time.Time,
+) (string, *x509.Certificate, error) {
 	number, ok := new(big.Int).SetString(serial, 16)
 	if !ok || number.Sign() <= 0 {
 		return "", nil, fmt.Errorf("the serial %s is no positive hexadecimal number", serial)

@@ -223,8 +223,10 @@ func (s *Sandbox) announce(o order) {
 	now := s.now()
 	o.Terms, o.Prepays = "", nil
 	n := &notification{
-		Notification: Notification{ID: s.random.uuid("notification"), EventType: "TRANSACTION.SUCCESS", MerchantID: o.MerchantID,
-			OutTradeNo: o.OutTradeNo, URL: o.NotifyURL, Status: NotificationPending, CreatedAt: now},
+		Notification: Notification{
+			ID: s.random.uuid("notification"), EventType: "TRANSACTION.SUCCESS", MerchantID: o.MerchantID,
+			OutTradeNo: o.OutTradeNo, URL: o.NotifyURL, Status: NotificationPending, CreatedAt: now,
+		},
 		Order: o, Next: now, Copies: 1,
 	}
 	strike := func(kind string) *Fault { return s.strikeHeld("notify.payment", o.OutTradeNo, kind) }
@@ -288,7 +290,8 @@ func (s *Sandbox) deliverDue() {
 		}
 		var alarm <-chan time.Time
 		if a, ok := s.notifications.next(); ok {
-			// On a clock that is moved by hand the wait is a guess; the floor keeps a standing clock from making a busy loop.
+			// On a clock that is moved by hand the wait is a guess. The floor keeps a clock that stands from making a
+			// busy loop.
 			timer.Reset(max(a.at.Sub(now), time.Millisecond))
 			alarm = timer.C
 		}
@@ -431,7 +434,9 @@ func (s *Sandbox) Idle(ctx context.Context) error {
 func (s *Sandbox) compose(n *notification, copy int) (*delivery, error) {
 	s.mu.Lock()
 	strike := func(kinds ...string) *Fault { return s.strikeHeld("notify.payment", n.OutTradeNo, kinds...) }
-	lie, spoil, lose := strike("wrong_amount", "wrong_app"), strike("bad_signature", "signtest", "truncate"), strike("lose_request", "lose_response")
+	lie := strike("wrong_amount", "wrong_app")
+	spoil := strike("bad_signature", "signtest", "truncate")
+	lose := strike("lose_request", "lose_response")
 	m := s.merchantOf(n.MerchantID)
 	random := s.random.fork("notification", n.ID, strconv.Itoa(len(n.Attempts)+copy))
 	o := n.Order
@@ -545,8 +550,8 @@ func (s *Sandbox) send(n *notification, d *delivery) Attempt {
 	if a.Error != "" {
 		summary = n.EventType + ": " + a.Error
 	}
-	s.record(Entry{Kind: "notification", Name: "notify.payment", OutTradeNo: n.OutTradeNo, Method: http.MethodPost, Path: n.URL, Status: a.Status,
-		Ms: time.Since(began).Milliseconds(), Summary: summary,
+	s.record(Entry{Kind: "notification", Name: "notify.payment", OutTradeNo: n.OutTradeNo, Method: http.MethodPost,
+		Path: n.URL, Status: a.Status, Ms: time.Since(began).Milliseconds(), Summary: summary,
 		Request: "POST " + n.URL + "\n" + headerText(d.Header) + "\n" + d.Body, Response: a.Body})
 	return a
 }
@@ -584,5 +589,6 @@ var errLate = errors.New("no answer within 5 seconds")
 func newDeliveryClient() *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = maxDeliveries
+	transport.Proxy = nil // HTTPS_PROXY may well name this very sandbox
 	return &http.Client{Transport: transport}
 }

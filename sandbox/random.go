@@ -20,9 +20,8 @@ const (
 // never shifts what another part gets: nonces of answers, drawn by many goroutines in any order, leave the order
 // numbers as they were.
 type random struct {
-	root [32]byte
-
 	mu      sync.Mutex
+	root    [32]byte
 	streams map[string]*rand.Rand
 }
 
@@ -38,14 +37,27 @@ func newSeed(n uint64) (seed [32]byte) {
 // newRandom is the randomness of the given generation. Each start on kept state and each reset begins a generation, so
 // that numbers never come twice on one seed.
 func newRandom(seed [32]byte, generation int) *random {
-	return &random{root: hash(seed[:], binary.BigEndian.AppendUint64(nil, uint64(generation))), streams: map[string]*rand.Rand{}}
+	r := &random{}
+	r.begin(seed, generation)
+	return r
+}
+
+// begin begins a generation.
+func (r *random) begin(seed [32]byte, generation int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.root = hash(seed[:], binary.BigEndian.AppendUint64(nil, uint64(generation)))
+	r.streams = map[string]*rand.Rand{}
 }
 
 // fork is a randomness of its own for one thing, such as one attempt of one notification.
 func (r *random) fork(of ...string) *random {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	return &random{root: hash(r.root[:], []byte(strings.Join(of, "\x00"))), streams: map[string]*rand.Rand{}}
 }
 
+// stream is the named stream. mu is held.
 func (r *random) stream(name string) *rand.Rand {
 	if s := r.streams[name]; s != nil {
 		return s

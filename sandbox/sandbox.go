@@ -234,7 +234,7 @@ func (s *Sandbox) Reset() error {
 // forget empties the books and begins the numbers of the current generation. mu is held.
 func (s *Sandbox) forget() {
 	s.offset = 0
-	s.random = newRandom(s.seed, s.generation)
+	s.random.begin(s.seed, s.generation)
 	s.books = newBooks()
 	s.people.codes, s.people.issued = map[string]*loginCode{}, nil
 	s.notifications.clear()

@@ -28,21 +28,6 @@ const (
 	excerptBytes = 16 // of a body in the diagnosis of a wrong signature
 )
 
-// Error numbers that WeChat Pay puts behind the dash of Request-ID. Source: vendor manual, list of the most frequent.
-const (
-	numberIllegal       = 268435461
-	numberUndefined     = 270924358
-	numberSignature     = 268443699
-	numberOrderMissing  = 268512771
-	numberOrderPaid     = 268449538
-	numberOrderOverdue  = 268447914
-	numberOrderDiffers  = 268498688
-	numberOrderForeign  = 268447843
-	numberAppUnbound    = 268445527
-	numberSystem        = 268435456
-	numberOrderIsClosed = 268498689
-)
-
 // operation is one call of v3.
 type operation struct {
 	name     string // in faults and in the journal
@@ -66,8 +51,7 @@ var operations = []*operation{
 	{name: "v3.close", method: "POST", template: "/v3/pay/transactions/out-trade-no/{out_trade_no}/close",
 		path: []field{outTradeNoField}, body: []field{mchidField}, do: (*Sandbox).close},
 	{name: "v3.certificates", method: "GET", template: "/v3/certificates",
-		query: []field{{name: "algorithm_type", title: "算法类型", kind: text, optional: true, max: 8, rule: pattern("^(RSA|SM2|ALL)$")}},
-		do:    (*Sandbox).certificates, watchful: true},
+		query: []field{algorithmField}, do: (*Sandbox).certificates, watchful: true},
 }
 
 // route finds the operation; without one, status is what the answer has.
@@ -207,11 +191,11 @@ func (s *Sandbox) serveV3(w http.ResponseWriter, r *http.Request) {
 			panic(http.ErrAbortHandler)
 		}
 		if f != nil && f.Kind == "error" {
-			a = c.refuse(f.Status, f.Code, numberSystem, phrase{"系统异常，请用相同参数重新调用", "Fault on purpose: " + f.ID}, nil)
+			a = c.refuse(f.Status, f.Code, numberSystem, saysSystem, nil)
 		}
 	}
 	if !settled {
-		a = c.refuse(http.StatusInternalServerError, "SYSTEM_ERROR", numberSystem, phrase{"系统异常，请用相同参数重新调用", "The sandbox can't write its state"}, nil)
+		a = c.refuse(http.StatusInternalServerError, "SYSTEM_ERROR", numberSystem, saysSystem, nil)
 	}
 	cut, err := s.dress(w, c, a)
 	if err != nil {
@@ -231,18 +215,19 @@ func (c *call) unwell() answer {
 	h := c.request.Header
 	switch {
 	case len(c.raw) > maxBody:
-		return c.refuse(http.StatusBadRequest, "PARAM_ERROR", numberIllegal, phrase{"请求报文过大", "The body is too large"}, nil)
+		return c.refuse(http.StatusBadRequest, "PARAM_ERROR", numberIllegal, saysTooLarge, nil)
 	case !c.op.watchful:
 		return answer{}
 	case h.Get("User-Agent") == "", !acceptsJSON(h.Get("Accept")):
-		return c.refuse(http.StatusBadRequest, "INVALID_REQUEST", numberIllegal,
-			phrase{"Http头缺少Accept或User-Agent", "The HTTP header Accept or User-Agent is missing"}, nil)
+		return c.refuse(http.StatusBadRequest, "INVALID_REQUEST", numberIllegal, saysNoAgent, nil)
 	}
 	return answer{}
 }
 
 func acceptsJSON(accept string) bool {
-	return strings.Contains(accept, "application/json") || strings.Contains(accept, "*/*") || strings.Contains(accept, "application/*")
+	return slices.ContainsFunc([]string{"application/json", "application/*", "*/*"}, func(media string) bool {
+		return strings.Contains(accept, media)
+	})
 }
 
 var authorizationPair = regexp.MustCompile(`^\s*(mchid|nonce_str|signature|timestamp|serial_no)="([^"]+)"\s*$`)
@@ -262,9 +247,9 @@ func parseAuthorization(t string) (map[string]string, bool) {
 
 // authenticate finds out who calls. The zero answer is that c.merchant is the caller.
 func (s *Sandbox) authenticate(c *call) answer {
-	malformed := phrase{"签名信息错误，验签失败", "The signature information is wrong: verification failed"}
+	malformed := saysMalformedSignature
 	if c.op.watchful {
-		malformed = phrase{"Http头Authorization值格式错误，请参考《微信支付商户REST API签名规则》", "The HTTP header Authorization is malformed: see the signature rules of the REST API"}
+		malformed = saysMalformedAuthorization
 	}
 	given := c.request.Header.Values("Authorization")
 	if len(given) != 1 || given[0] == "" {
@@ -272,7 +257,7 @@ func (s *Sandbox) authenticate(c *call) answer {
 	}
 	name, rest, _ := strings.Cut(given[0], " ")
 	if name != scheme {
-		return c.unauthorized(phrase{"HTTP头Authorization认证类型不正确", "The type of authentication in the HTTP header Authorization is wrong"}, nil)
+		return c.unauthorized(saysWrongScheme, nil)
 	}
 	values, fine := parseAuthorization(rest)
 	if !fine {
@@ -283,18 +268,18 @@ func (s *Sandbox) authenticate(c *call) answer {
 		return c.unauthorized(malformed, nil)
 	}
 	if d := s.clock().Unix() - at; d > int64(signWindow.Seconds()) || -d > int64(signWindow.Seconds()) {
-		return c.unauthorized(phrase{"Http头Authorization中的timestamp与发起请求的时间不得超过5分钟", "The timestamp in the HTTP header Authorization is more than 5 minutes away from the time of the request"}, nil)
+		return c.unauthorized(saysLate, nil)
 	}
 	m := s.merchant(values["mchid"])
 	if m == nil {
-		return c.unauthorized(phrase{"商户未申请过证书", "The merchant never applied for a certificate"}, nil)
+		return c.unauthorized(saysNoMerchant, nil)
 	}
 	if values["serial_no"] != m.CertificateSerial {
-		return c.unauthorized(phrase{"商户证书序列号有误。请使用签名私钥匹配的证书序列号", "The serial number of the merchant's certificate is wrong: use that of the certificate of the private key that signs"}, nil)
+		return c.unauthorized(saysWrongSerial, nil)
 	}
 	message := lines(c.request.Method, c.target, values["timestamp"], values["nonce_str"], string(c.raw))
 	if !verified(m.key, message, values["signature"]) {
-		return c.unauthorized(phrase{"签名错误", "The signature is wrong"}, document{
+		return c.unauthorized(saysWrongSignature, document{
 			{"detail", document{{"issue", "sign not match"}}},
 			{"field", "signature"},
 			{"location", "authorization"},
@@ -306,8 +291,9 @@ func (s *Sandbox) authenticate(c *call) answer {
 			}},
 		})
 	}
-	if asked := c.request.Header.Get("Wechatpay-Serial"); strings.HasPrefix(asked, "PUB_KEY_ID_") && asked != m.PublicKeyID {
-		return c.refuse(http.StatusBadRequest, "PARAM_ERROR", numberIllegal, phrase{"平台证书序列号Wechatpay-Serial错误", "The serial number Wechatpay-Serial is wrong"}, nil)
+	asked := c.request.Header.Get("Wechatpay-Serial")
+	if strings.HasPrefix(asked, "PUB_KEY_ID_") && asked != m.PublicKeyID {
+		return c.refuse(http.StatusBadRequest, "PARAM_ERROR", numberIllegal, saysNoSuchKey, nil)
 	}
 	c.merchant = m
 	return answer{}
@@ -332,11 +318,11 @@ func (c *call) parse() answer {
 	}
 	query, err := url.ParseQuery(c.request.URL.RawQuery)
 	if err != nil {
-		return c.malformed(&issue{phrase: phrase{"请求参数不是合法的查询字符串", "The query can't be parsed"}})
+		return c.malformed(&issue{phrase: saysNoQuery})
 	}
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		if len(query[name]) > 1 {
-			return c.malformed(&issue{phrase: phrase{"请求参数“/query/" + name + "”重复", "The parameter “/query/" + name + "” comes twice"}})
+			return c.malformed(&issue{phrase: saysTwice("/query/" + name)})
 		}
 		c.query.members = append(c.query.members, member{name, value{kind: text, text: query[name][0]}})
 	}
@@ -350,8 +336,7 @@ func (c *call) parse() answer {
 	}
 	for _, v := range []*value{&c.query, &c.body} {
 		if v.member("mchid") != nil && v.string("mchid") != c.merchant.ID {
-			return c.refuse(http.StatusBadRequest, "PARAM_ERROR", numberIllegal, phrase{
-				"http header中的mchid与post payload中的mchid不匹配", "The mchid in the HTTP header and that in the payload differ"}, nil)
+			return c.refuse(http.StatusBadRequest, "PARAM_ERROR", numberIllegal, saysOtherMerchant, nil)
 		}
 	}
 	return answer{}
@@ -360,17 +345,15 @@ func (c *call) parse() answer {
 func (c *call) parseBody() answer {
 	media, _, _ := strings.Cut(c.request.Header.Get("Content-Type"), ";")
 	if !strings.EqualFold(strings.TrimSpace(media), "application/json") {
-		return c.refuse(http.StatusBadRequest, "INVALID_REQUEST", numberIllegal, phrase{
-			"Http头Content-Type必须为application/json", "The HTTP header Content-Type must be application/json"}, nil)
+		return c.refuse(http.StatusBadRequest, "INVALID_REQUEST", numberIllegal, saysNotJSON, nil)
 	}
 	v, err := parseJSON(c.raw)
 	var twice duplicate
 	switch {
 	case errors.As(err, &twice):
-		return c.malformed(&issue{phrase: phrase{"JSON 中的字段“" + twice.name + "”重复", "The JSON field “" + twice.name + "” comes twice"},
-			detail: map[string]any{"location": "body", "value": twice.name}})
+		return c.malformed(&issue{phrase: saysTwice(twice.name), detail: map[string]any{"location": "body", "value": twice.name}})
 	case err != nil || v.kind != object:
-		return c.malformed(&issue{phrase: phrase{"请求报文不是合法的JSON对象", "The body is no JSON object"}, detail: map[string]any{"location": "body"}})
+		return c.malformed(&issue{phrase: saysNoObject, detail: map[string]any{"location": "body"}})
 	}
 	c.body = v
 	if n := v.string("out_trade_no"); n != "" && c.order == "" {

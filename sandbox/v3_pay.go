@@ -15,6 +15,7 @@ import (
 var (
 	mchidField         = field{name: "mchid", title: "直连商户号", kind: text, max: 32}
 	outTradeNoField    = field{name: "out_trade_no", title: "商户订单号", kind: text, min: 6, max: 32, rule: orderNumber}
+	algorithmField     = field{name: "algorithm_type", title: "算法类型", kind: text, optional: true, max: 8, rule: pattern("^(RSA|SM2|ALL)$")}
 	transactionIDField = field{name: "transaction_id", title: "微信支付订单号", kind: text, max: 32}
 )
 
@@ -64,8 +65,8 @@ var prepayFields = []field{
 // prepay is POST /v3/pay/transactions/jsapi.
 func (s *Sandbox) prepay(c *call) answer {
 	b := &c.body
-	invalid := func(number int64, zh, en string) answer {
-		return c.refuse(http.StatusBadRequest, "INVALID_REQUEST", number, phrase{zh, en}, nil)
+	invalid := func(number int64, says phrase) answer {
+		return c.refuse(http.StatusBadRequest, "INVALID_REQUEST", number, says, nil)
 	}
 	o := order{
 		MerchantID: c.merchant.ID, OutTradeNo: b.string("out_trade_no"), API: "v3", AppID: b.string("appid"),
@@ -75,7 +76,7 @@ func (s *Sandbox) prepay(c *call) answer {
 	}
 	if _, bound := c.merchant.app(o.AppID); !bound {
 		return c.refuse(http.StatusBadRequest, "APPID_MCHID_NOT_MATCH", numberAppUnbound,
-			phrase{"商户号mchid与appid不匹配", "The appid isn't bound to the mchid"}, nil)
+			saysUnbound, nil)
 	}
 
 	s.mu.Lock()
@@ -84,22 +85,20 @@ func (s *Sandbox) prepay(c *call) answer {
 	p, known := s.people.byOpenID[o.OpenID]
 	switch {
 	case !known:
-		return c.refuse(http.StatusBadRequest, "PARAM_ERROR", numberIllegal, phrase{"无效的openid", "The openid is invalid"},
-			document{{"field", "/payer/openid"}, {"value", o.OpenID}, {"issue", "openid is invalid"}, {"location", "body"}})
+		return c.refuse(http.StatusBadRequest, "PARAM_ERROR", numberIllegal, saysNoOpenID,
+			document{{"field", "/payer/openid"}, {"value", o.OpenID}, {"issue", saysNoOpenID.en}, {"location", "body"}})
 	case p.AppID != o.AppID:
-		return invalid(numberIllegal, "appid和openid不匹配", "The openid is one of another appid")
+		return invalid(numberIllegal, saysOtherOpenID)
 	}
 	if t := b.string("time_expire"); t != "" {
-		at, err := time.Parse(time.RFC3339Nano, t)
+		at, _ := time.Parse(time.RFC3339Nano, t) // the table looked at its form
 		_, repeated := s.books.numbers[orderKey{o.MerchantID, o.OutTradeNo}]
 		switch {
-		case err != nil:
-			return invalid(numberIllegal, "time_expire不合法", "The time_expire is invalid") // the table let it pass
 		case repeated: // it was checked when the order was placed
 		case !at.After(now):
-			return invalid(numberOrderOverdue, "time_expire时间已过期", "The time_expire is in the past")
+			return invalid(numberOrderOverdue, saysPast)
 		case at.After(now.Add(longestLife)):
-			return invalid(numberIllegal, "time_expire距下单时间不能超过15天", "The time_expire is more than 15 days after the order")
+			return invalid(numberIllegal, saysTooFar)
 		case at.Before(now.Add(time.Minute)):
 			at = now.Add(time.Minute) // lifted, as WeChat Pay does
 		}
@@ -109,18 +108,19 @@ func (s *Sandbox) prepay(c *call) answer {
 	placed, err := s.books.place(o, s.newPrepayID(now), now)
 	switch err {
 	case refusedPaid:
-		return c.refuse(http.StatusForbidden, "OUT_TRADE_NO_USED", numberOrderPaid, phrase{"该订单已支付", "The order is paid"}, nil)
+		return c.refuse(http.StatusForbidden, "OUT_TRADE_NO_USED", numberOrderPaid, saysPaid, nil)
 	case refusedClosed:
-		return c.refuse(http.StatusForbidden, "OUT_TRADE_NO_USED", numberOrderIsClosed, phrase{"该订单已关闭", "The order is closed"}, nil)
+		return c.refuse(http.StatusForbidden, "OUT_TRADE_NO_USED", numberOrderIsClosed, saysClosed, nil)
 	case refusedDiffers:
-		return invalid(numberOrderDiffers, "请求重入时，参数与首次请求时不一致", "The order was placed before with other parameters")
+		return invalid(numberOrderDiffers, saysDiffers)
 	case refusedOverdue:
-		return invalid(numberOrderOverdue, "订单已过期", "The order has expired")
+		return invalid(numberOrderOverdue, saysOverdue)
 	}
 	s.save(kindOrder, placed)
 	id := placed.Prepays[len(placed.Prepays)-1].ID
 	if len(placed.Prepays) == 1 {
-		s.recordHeld(Entry{Kind: "state", Name: "order.created", OutTradeNo: o.OutTradeNo, Summary: "NOTPAY " + o.Amount.String()})
+		s.recordHeld(Entry{Kind: "state", Name: "order.created", OutTradeNo: o.OutTradeNo,
+			Summary: "NOTPAY " + o.Amount.String()})
 	}
 	return ok(document{{"prepay_id", id}})
 }
@@ -128,7 +128,8 @@ func (s *Sandbox) prepay(c *call) answer {
 // newPrepayID is 36 characters: wx, day and time in Beijing, 6 digits, 16 hex digits and 0000. mu is held.
 func (s *Sandbox) newPrepayID(now time.Time) string {
 	for {
-		id := "wx" + now.In(beijing).Format("02150405") + s.random.text("prepay", digits, 6) + s.random.text("prepay", hexes, 16) + "0000"
+		tail := s.random.text("prepay", digits, 6) + s.random.text("prepay", hexes, 16) + "0000"
+		id := "wx" + now.In(beijing).Format("02150405") + tail
 		if s.books.prepays[id] == nil {
 			return id
 		}
@@ -138,7 +139,8 @@ func (s *Sandbox) newPrepayID(now time.Time) string {
 // newTransactionID is 28 digits: ten that begin with 4200, the day in Beijing and ten more. mu is held.
 func (s *Sandbox) newTransactionID(now time.Time) string {
 	for {
-		id := "420000" + s.random.text("transaction", digits, 4) + now.In(beijing).Format("20060102") + s.random.text("transaction", digits, 10)
+		draw := func(n int) string { return s.random.text("transaction", digits, n) }
+		id := "420000" + draw(4) + now.In(beijing).Format("20060102") + draw(10)
 		if s.books.payments[id] == nil {
 			return id
 		}
@@ -169,9 +171,9 @@ func (s *Sandbox) query(c *call) answer {
 // lost answers that the order can't be found.
 func (c *call) lost(err error) answer {
 	if err == refusedForeign {
-		return c.refuse(http.StatusBadRequest, "INVALID_REQUEST", numberOrderForeign, phrase{"商户号与订单不匹配", "The order is another merchant's"}, nil)
+		return c.refuse(http.StatusBadRequest, "INVALID_REQUEST", numberOrderForeign, saysForeign, nil)
 	}
-	return c.refuse(http.StatusNotFound, "ORDER_NOT_EXIST", numberOrderMissing, phrase{"订单不存在", "The order doesn't exist"}, nil)
+	return c.refuse(http.StatusNotFound, "ORDER_NOT_EXIST", numberOrderMissing, saysNoOrder, nil)
 }
 
 // close is POST /v3/pay/transactions/out-trade-no/{out_trade_no}/close.
@@ -182,13 +184,14 @@ func (s *Sandbox) close(c *call) answer {
 	switch err {
 	case nil:
 	case refusedPaid:
-		return c.refuse(http.StatusBadRequest, "ORDER_PAID", numberOrderPaid, phrase{"该订单已支付", "The order is paid"}, nil)
+		return c.refuse(http.StatusBadRequest, "ORDER_PAID", numberOrderPaid, saysPaid, nil)
 	default:
 		return c.lost(err)
 	}
 	if changed {
 		s.save(kindOrder, o)
-		s.recordHeld(Entry{Kind: "state", Name: "order.closed", OutTradeNo: o.OutTradeNo, Summary: "NOTPAY → CLOSED"})
+		s.recordHeld(Entry{Kind: "state", Name: "order.closed", OutTradeNo: o.OutTradeNo,
+			Summary: "NOTPAY → CLOSED"})
 	}
 	return answer{status: http.StatusNoContent}
 }
@@ -197,9 +200,7 @@ func (s *Sandbox) close(c *call) answer {
 func (s *Sandbox) certificates(c *call) answer {
 	m := s.merchant(c.merchant.ID)
 	if m == nil || m.Mode == ModePublicKey || c.query.string("algorithm_type") == "SM2" {
-		return c.refuse(http.StatusNotFound, "RESOURCE_NOT_EXISTS", numberIllegal, phrase{
-			"无可用的平台证书，请在商户平台-API安全申请使用微信支付公钥。可查看指引https://pay.weixin.qq.com/doc/v3/merchant/4012153196",
-			"There is no platform certificate: apply for the WeChat Pay public key on the merchant platform, API security"}, nil)
+		return c.refuse(http.StatusNotFound, "RESOURCE_NOT_EXISTS", numberIllegal, saysNoCertificate, nil)
 	}
 	data := []document{}
 	for i, p := range slices.Backward(m.platforms) {
@@ -210,7 +211,7 @@ func (s *Sandbox) certificates(c *call) answer {
 		plain := strings.TrimSpace(m.PlatformCertificates[i].Certificate) // the real ones end without a line end
 		sealed, err := seal(m.APIv3Key, nonce, "certificate", []byte(plain))
 		if err != nil {
-			return c.refuse(http.StatusInternalServerError, "SYSTEM_ERROR", numberSystem, phrase{zh: err.Error()}, nil)
+			return c.refuse(http.StatusInternalServerError, "SYSTEM_ERROR", numberSystem, saysSystem, nil)
 		}
 		data = append(data, document{
 			{"serial_no", p.serial},

@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -38,6 +40,7 @@ type world struct {
 	merchant Merchant
 	app      App
 	shop     *shop
+	wire     http.RoundTripper // to the sandbox
 }
 
 // newWorld starts one. Options without merchants get the shared one.
@@ -61,7 +64,61 @@ func newWorld(t *testing.T, o Options) *world {
 		server.Close()
 	})
 	m := s.Merchants()[0]
-	return &world{Sandbox: s, t: t, url: server.URL, merchant: m, app: m.Apps[0], shop: newShop(t)}
+	return &world{Sandbox: s, t: t, url: server.URL, merchant: m, app: m.Apps[0], shop: newShop(t), wire: http.DefaultTransport}
+}
+
+// newBubble is newWorld without sockets, for the fake time of synctest. It ends with the sandbox closed.
+func newBubble(t *testing.T, o Options, in func(w *world)) {
+	t.Helper()
+	o.Merchants, o.Seed = []Merchant{oneMerchant()}, 7 // made outside the bubble
+	synctest.Test(t, func(t *testing.T) {
+		shop := &shop{url: "https://shop.example.com/notify", arrived: make(chan struct{}, 1000)}
+		o.Client = &http.Client{Transport: wireTo{shop}}
+		s, err := New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := s.Merchants()[0]
+		in(&world{Sandbox: s, t: t, url: "http://127.0.0.1", merchant: m, app: m.Apps[0], shop: shop, wire: wireTo{s}})
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// wireTo is a connection to a handler without a socket.
+type wireTo struct{ handler http.Handler }
+
+var errCut = errors.New("the connection was cut")
+
+func (w wireTo) RoundTrip(r *http.Request) (answer *http.Response, err error) {
+	type outcome struct {
+		answer *http.Response
+		err    error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		recorder := httptest.NewRecorder()
+		defer func() {
+			if cut := recover(); cut != nil {
+				done <- outcome{nil, errCut}
+			}
+		}()
+		in := r.Clone(r.Context())
+		if in.Body == nil {
+			in.Body = http.NoBody
+		}
+		in.RequestURI = r.URL.RequestURI()
+		in.Host = r.URL.Host
+		w.handler.ServeHTTP(recorder, in)
+		done <- outcome{recorder.Result(), nil}
+	}()
+	select {
+	case o := <-done:
+		return o.answer, o.err
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
 }
 
 // shop receives notifications.
@@ -69,12 +126,13 @@ type shop struct {
 	url string
 
 	mu       sync.Mutex
-	answer   func(n int) int // status of the n-th notification, from 0; nil is 204
+	answer   func(n int) int // status of the n-th notification, from 0; nil is 204, 0 is silence
 	received []*received
 	arrived  chan struct{}
 }
 
 type received struct {
+	at     time.Time
 	header http.Header
 	body   []byte
 }
@@ -91,14 +149,18 @@ func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	s.mu.Lock()
 	n := len(s.received)
-	s.received = append(s.received, &received{r.Header, body})
+	s.received = append(s.received, &received{time.Now(), r.Header, body})
 	status := http.StatusNoContent
 	if s.answer != nil {
 		status = s.answer(n)
 	}
 	s.mu.Unlock()
-	w.WriteHeader(status)
 	s.arrived <- struct{}{}
+	if status == 0 {
+		<-r.Context().Done()
+		return
+	}
+	w.WriteHeader(status)
 }
 
 func (s *shop) all() []*received {
@@ -163,11 +225,11 @@ func (q *signed) send(w *world) reply {
 	if authorization != "" {
 		r.Header.Set("Authorization", authorization)
 	}
-	return do(r)
+	return w.do(r)
 }
 
-func do(r *http.Request) reply {
-	answer, err := http.DefaultTransport.RoundTrip(r)
+func (w *world) do(r *http.Request) reply {
+	answer, err := w.wire.RoundTrip(r)
 	if err != nil {
 		return reply{err: err}
 	}
@@ -310,7 +372,7 @@ func (w *world) control(method, path string, in, out any) int {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	answer := do(r)
+	answer := w.do(r)
 	if answer.err != nil {
 		w.t.Fatal(answer.err)
 	}
@@ -334,4 +396,16 @@ func (r reply) message() string {
 	var e struct{ Message string }
 	_ = json.Unmarshal(r.body, &e) // no JSON is no message
 	return e.Message
+}
+
+// httpRequest is a request with nothing but the headers of an order.
+func (w *world) httpRequest() *http.Request {
+	r := httptest.NewRequest("POST", "/v3/pay/transactions/jsapi", nil)
+	r.Header.Set("Content-Type", "application/json")
+	return r
+}
+
+// exchangeRequest is a right exchange of a code.
+func (w *world) exchangeRequest(code string) *http.Request {
+	return httptest.NewRequest("GET", "/sns/jscode2session?appid="+w.app.ID+"&secret="+w.app.Secret+"&js_code="+code+"&grant_type=authorization_code", nil)
 }

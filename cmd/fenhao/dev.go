@@ -129,18 +129,18 @@ var goods = []pay.Product{
 	{Name: "一分钱体验 One-fen Trial", Description: "只要一分钱，分毫不差。One fen, to the fen.", Price: 1},
 }
 
-// devSeed fills an empty catalogue and makes the API key that is printed, the same one at each start.
+// devSeed fills the catalogue and makes the API key that is printed, the same one at each start.
 func devSeed(ctx context.Context, c *pay.Cashier, data string) (apiKey string, err error) {
-	products, _, err := c.Products(ctx, pay.ProductFilter{Page: pay.Page{Limit: 1}})
+	products, _, err := c.Products(ctx, pay.ProductFilter{Page: pay.Page{Limit: len(goods)}})
 	if err != nil {
 		return "", err
 	}
-	if len(products) == 0 {
-		for _, p := range slices.Backward(goods) { // lists begin with the newest
-			p.Active = true
-			if _, err := c.AddProduct(ctx, p); err != nil {
-				return "", fmt.Errorf("seed %s: %w", p.Name, err)
-			}
+	// Lists begin with the newest, so the last of goods comes first. Products are never removed: fewer than goods means
+	// that a crash came in between, and what is there is their end.
+	for _, p := range slices.Backward(goods[:len(goods)-len(products)]) {
+		p.Active = true
+		if _, err := c.AddProduct(ctx, p); err != nil {
+			return "", fmt.Errorf("seed %s: %w", p.Name, err)
 		}
 	}
 	key, err := keep(filepath.Join(data, "api_key"), "fk_"+rand.Text()+rand.Text())

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,7 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"github.com/fenhao-pay/fenhao/internal/settings"
+	"github.com/fenhao-pay/fenhao/internal/spell"
 )
 
 // helps are the texts of the grammar's ${names}.
@@ -25,6 +26,7 @@ var helps = map[string]text{
 		"start the WeChat emulator alone, for a WeChat Pay SDK in any language"},
 	"init": {"生成带注释的 fenhao.yaml 和新的密钥；从不覆盖已有文件",
 		"write a commented fenhao.yaml with a fresh secret key; never overwrites"},
+	"apikey":  {"API 密钥：fenhao apikey create --name 名称", "API keys: fenhao apikey create --name NAME"},
 	"version": {"版本、提交、Go 版本", "version, commit, Go version"},
 
 	"config": {"配置文件；--config= 表示不用文件，只用 FENHAO_* 环境变量",
@@ -34,11 +36,18 @@ var helps = map[string]text{
 	"sandbox_data":   {"数据目录；不给则只存在内存里", "directory of the data; left out: in memory"},
 	"listen":         {"监听地址；端口 0 表示任选空闲端口", "address to listen on; port 0 picks a free port"},
 	"sandbox_listen": {"微信模拟器的监听地址", "address of the WeChat emulator"},
-	"seed": {"随机数种子；同一种子得到同样的商户和密钥",
-		"seed of the random numbers: the same seed makes the same merchants and keys"},
-	"export": {"把商户的 PEM 文件和 merchant.json 写到这个目录",
-		"write the merchants' PEM files and merchant.json into this directory"},
+	"seed": {"随机数种子：同一种子、同样的操作得到同样的编号；密钥总是新的",
+		"seed of the random numbers: the same seed and the same acts give the same numbers; keys are always new"},
+	"export": {"把 ca.pem、商户的 PEM 文件和 merchant.json 写到这个目录",
+		"write ca.pem, the merchants' PEM files and merchant.json into this directory"},
+	"tls": {"以微信的域名提供 HTTPS，证书由沙箱自己的 CA 签发（ca.pem，见 --export）",
+		"serve HTTPS under WeChat's host names, with a certificate of the sandbox's own CA (ca.pem, see --export)"},
+	"proxy": {"HTTP 代理，只把微信的域名引到这里（用作 HTTPS_PROXY），拒绝其他一切",
+		"HTTP proxy that leads WeChat's host names here (as HTTPS_PROXY) and refuses everything else"},
 	"service": {"手机页面要用的分毫服务地址", "address of the Fenhao service that the phone page buys from"},
+	"apikey_create": {"新建一把 API 密钥，只显示一次（嵌入式数据库需先停止服务）",
+		"make an API key, shown once (with the embedded database, while the service is stopped)"},
+	"apikey_name": {"密钥的名字，便于辨认", "name of the key, to tell it from others"},
 	"json_ready": {"就绪后在标准输出打印一行 JSON，日志写到标准错误",
 		"print one line of JSON on standard output when ready; log to standard error"},
 	"json": {"输出 JSON", "print JSON"},
@@ -72,10 +81,17 @@ func printHelp(e *env, app *kong.Node) {
 
 // printCommandHelp prints what one command does and takes.
 func printCommandHelp(e *env, command *kong.Node) {
-	fmt.Fprintf(e.stdout, e.text("用法：fenhao %s [选项]\n", "Usage: fenhao %s [flags]\n"), command.Name)
+	verb := ""
+	if len(command.Children) > 0 {
+		verb = e.text(" <命令>", " <command>")
+	}
+	fmt.Fprintf(e.stdout, e.text("用法：%s%s [选项]\n", "Usage: %s%s [flags]\n"), commandName(command), verb)
 	fmt.Fprintln(e.stdout)
 	fmt.Fprintln(e.stdout, command.Help)
 	fmt.Fprintln(e.stdout)
+	for _, c := range command.Children {
+		fmt.Fprintf(e.stdout, "  %s  %s\n\n", c.Name, c.Help)
+	}
 	w := tabwriter.NewWriter(e.stdout, 0, 0, 2, ' ', 0)
 	for _, f := range flagsOf(command) {
 		name := "--" + f.Name
@@ -89,6 +105,14 @@ func printCommandHelp(e *env, command *kong.Node) {
 		fmt.Fprintf(w, "  %s\t%s\n", name, help)
 	}
 	_ = w.Flush() // as above
+}
+
+// commandName is how a command is called: fenhao apikey create.
+func commandName(n *kong.Node) string {
+	if n.Parent == nil {
+		return "fenhao"
+	}
+	return commandName(n.Parent) + " " + n.Name
 }
 
 // child returns the command of that name, or nil.
@@ -133,9 +157,9 @@ func unknownCommand(app *kong.Node, word string) error {
 	for _, c := range app.Children {
 		names = append(names, c.Name)
 	}
-	if near := settings.Nearest(word, names); near != "" {
-		return failure("没有命令 %[1]q。你是想用 fenhao %[2]s 吗？",
-			"there is no command %[1]q. Did you mean fenhao %[2]s?", word, near)
+	if near := spell.Nearest(word, names); near != "" {
+		return failure("没有命令 %[1]q。你是想用 %[2]s %[3]s 吗？",
+			"there is no command %[1]q. Did you mean %[2]s %[3]s?", word, commandName(app), near)
 	}
 	return failure("没有命令 %[1]q。可用的命令：%[2]s",
 		"there is no command %[1]q. There are: %[2]s", word, strings.Join(names, ", "))
@@ -152,7 +176,7 @@ func unknownFlag(node *kong.Node, args []string) error {
 		if !strings.HasPrefix(name, "-") || name == "-h" || strings.HasPrefix(name, "--") && slices.Contains(known, name[2:]) {
 			continue
 		}
-		if near := settings.Nearest(strings.TrimLeft(name, "-"), known); near != "" {
+		if near := spell.Nearest(strings.TrimLeft(name, "-"), known); near != "" {
 			return failure("没有选项 %[1]s。你是想用 --%[2]s 吗？",
 				"there is no flag %[1]s. Did you mean --%[2]s?", name, near)
 		}
@@ -160,8 +184,8 @@ func unknownFlag(node *kong.Node, args []string) error {
 			return failure("没有选项 %s。命令的选项写在命令之后",
 				"there is no flag %s. The flags of a command follow it", name)
 		}
-		return failure("fenhao %[2]s 没有选项 %[1]s。可用的选项：%[3]s", "fenhao %[2]s has no flag %[1]s. It has: %[3]s",
-			name, node.Name, "--"+strings.Join(known, ", --"))
+		return failure("%[2]s 没有选项 %[1]s。可用的选项：%[3]s", "%[2]s has no flag %[1]s. It has: %[3]s",
+			name, commandName(node), "--"+strings.Join(known, ", --"))
 	}
 	return nil
 }
@@ -176,6 +200,9 @@ func explain(command *kong.Node, args []string, err error) error {
 			return failure("--%[1]s 后面缺少值：--%[1]s %[2]s",
 				"--%[1]s lacks its value: --%[1]s %[2]s", f.Name, f.FormatPlaceHolder())
 		}
+	}
+	if own := (text{}); errors.As(err, &own) { // of a command's Validate
+		return own
 	}
 	return failure("用法不对（%s）", "wrong usage (%s)", err)
 }

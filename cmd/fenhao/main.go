@@ -5,6 +5,7 @@
 //	fenhao serve      the service alone, from fenhao.yaml and FENHAO_* variables
 //	fenhao sandbox    the emulator alone, for any WeChat Pay SDK in any language
 //	fenhao init       writes a commented fenhao.yaml
+//	fenhao apikey     makes an API key for a merchant's backend
 //	fenhao version    version, commit, Go version
 //
 // Exit codes are 0 for done, 1 for failed and 2 for wrong usage. Data goes to standard output, talk to standard error.
@@ -48,6 +49,7 @@ type grammar struct {
 	Serve   ServeCmd   `cmd:"" help:"${serve}"`
 	Sandbox SandboxCmd `cmd:"" help:"${sandbox}"`
 	Init    InitCmd    `cmd:"" help:"${init}"`
+	APIKey  APIKeyCmd  `cmd:"" name:"apikey" help:"${apikey}"`
 	Version VersionCmd `cmd:"" help:"${version}"`
 }
 
@@ -63,16 +65,6 @@ type DevCmd struct {
 type ServeCmd struct {
 	Config string `help:"${config}" default:"fenhao.yaml" placeholder:"FILE"`
 	JSON   bool   `help:"${json_ready}" name:"json"`
-}
-
-// SandboxCmd is `fenhao sandbox`.
-type SandboxCmd struct {
-	Listen  string `help:"${listen}" default:"127.0.0.1:8090" placeholder:"HOST:PORT"`
-	Data    string `help:"${sandbox_data}" placeholder:"DIR"`
-	Seed    uint64 `help:"${seed}" placeholder:"N"`
-	Export  string `help:"${export}" placeholder:"DIR"`
-	Service string `help:"${service}" placeholder:"URL"`
-	JSON    bool   `help:"${json_ready}" name:"json"`
 }
 
 // env is what a command gets from outside: nothing that it reads or writes is global, so a test can be the operator.
@@ -141,7 +133,17 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	if chosen == nil {
 		return e.wrongUsage(unknownCommand(app, args[at]))
 	}
-	if help {
+	for len(chosen.Children) > 0 { // a noun: its verb follows
+		if at++; at == len(args) || strings.HasPrefix(args[at], "-") {
+			break
+		}
+		verb := child(chosen, args[at])
+		if verb == nil {
+			return e.wrongUsage(unknownCommand(chosen, args[at]))
+		}
+		chosen = verb
+	}
+	if help || len(chosen.Children) > 0 {
 		printCommandHelp(e, chosen)
 		return exitDone
 	}

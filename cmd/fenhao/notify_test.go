@@ -491,7 +491,7 @@ func TestGenuineEnvelopesThatDoNotFit(t *testing.T) {
 func TestPaymentOfAnUnknownOrder(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		ming := w.buyer("ming")
-		p := ming.order(1)
+		p, q := ming.order(1), ming.order(1)
 		wx := w.impostor()
 		stray := p.Order
 		stray.OutTradeNo = "somebody_elses_order"
@@ -517,9 +517,19 @@ func TestPaymentOfAnUnknownOrder(t *testing.T) {
 		if got := w.events(p.Order.ID); !slices.Equal(got, []string{"order.created", "order.paid", "order.flagged"}) {
 			t.Errorf("events %v", got)
 		}
-		// And one transaction can't pay two orders.
 		if !strings.Contains(w.dump(), "kind=second_payment") {
 			t.Error("the second payment is not on record")
+		}
+		// And one transaction can't pay two orders.
+		again := payment(q.Order)
+		again["transaction_id"] = first["transaction_id"]
+		for range 2 {
+			if got := w.deliver(wx.merchant.id, wx.envelope(encode(t, again), nil)); got != 204 {
+				t.Errorf("answered %d", got)
+			}
+		}
+		if o := ming.look(q.Order.ID, ""); o.Status != pay.Pending || !o.Flagged || strings.Count(w.dump(), "kind=second_order") != 1 {
+			t.Errorf("%+v", o)
 		}
 	})
 }

@@ -188,6 +188,34 @@ func TestUnknownPrepayIsNeitherLostNorDoubled(t *testing.T) {
 	})
 }
 
+// A repeated tap goes on with its order, whatever has become of the shop since.
+func TestRepeatOutlivesTheProduct(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		ming := w.buyer("ming")
+		latte := ming.product()
+		buy := func() (p placed, status int) {
+			status = w.call("POST", "/mp/v1/orders", ming.token, map[string]any{"items": []map[string]any{{"product_id": latte.ID, "quantity": 1}}}, &p, "Idempotency-Key", "tap")
+			return p, status
+		}
+		first, status := buy()
+		if status != 201 {
+			t.Fatal(status)
+		}
+		for _, change := range []string{`{"price":{"total":1,"currency":"CNY"}}`, `{"active":false}`} {
+			if status := w.call("PATCH", "/v1/products/"+string(latte.ID), w.apiKey, change, nil); status != 200 {
+				t.Fatal(status)
+			}
+			if again, status := buy(); status != 201 || again.Order.ID != first.Order.ID || again.Order.Amount.Total != latte.Price.Total {
+				t.Errorf("after %s: %d %+v", change, status, again.Order)
+			}
+		}
+		after(31 * time.Minute)
+		if _, status := buy(); status != 409 {
+			t.Errorf("after the expiry: %d", status)
+		}
+	})
+}
+
 // An order that WeChat was never told of, because the service died in between, closes by itself when that is certain.
 func TestUnknownOrderAtWeChatClosesLate(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
@@ -495,7 +523,9 @@ func TestLoginErrors(t *testing.T) {
 		if status := w.call("GET", "/mp/v1/session", ming.token, nil, nil); status != 200 {
 			t.Error(status)
 		}
-		after(pay.SessionLife)
+		w.stop() // seven days of looking what is due would take their time
+		time.Sleep(pay.SessionLife)
+		w.start()
 		if status := w.call("GET", "/mp/v1/session", ming.token, nil, nil); status != 401 {
 			t.Errorf("an expired session: %d", status)
 		}

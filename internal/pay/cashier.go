@@ -71,12 +71,17 @@ func NewCashier(c Config) (*Cashier, error) {
 
 // update runs a step and wakes those who wait for the order.
 func (c *Cashier) update(ctx context.Context, id OrderID, step Step) (Order, error) {
-	o, err := c.store.UpdateOrder(ctx, id, func(o Order) (Order, []Effect, error) {
-		o, effects, err := step(o)
+	flagged := false
+	o, err := c.store.UpdateOrder(ctx, id, func(before Order) (Order, []Effect, error) {
+		o, effects, err := step(before)
+		flagged = o.Flagged && !before.Flagged
 		return o, c.ids.name(effects), err
 	})
 	if err != nil {
 		return Order{}, err
+	}
+	if flagged {
+		c.log.ErrorContext(ctx, "an order needs a human: see its incidents", "order", id)
 	}
 	if o.Status != Pending {
 		c.hub.publish(id)

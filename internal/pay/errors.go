@@ -24,6 +24,9 @@ var ErrBusy = errors.New("WeChat asks to wait")
 // only a query tells.
 var ErrSettled = errors.New("the order has already been paid or closed at WeChat")
 
+// ErrTransactionTaken is what the store says to a payment whose transaction has paid another order.
+var ErrTransactionTaken = errors.New("the transaction has paid another order")
+
 // ErrUnknownOrder is a verified payment of an order that this installation does not hold (yet).
 var ErrUnknownOrder = errors.New("a payment of an order that is not ours")
 

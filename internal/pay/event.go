@@ -34,6 +34,7 @@ const (
 	WrongMerchant   IncidentKind = "wrong_merchant"    // a payment to another merchant number
 	WrongPayer      IncidentKind = "wrong_payer"       // paid by another openid; the payment itself is good
 	SecondPayment   IncidentKind = "second_payment"    // the order was paid by two transactions
+	SecondOrder     IncidentKind = "second_order"      // the transaction has paid another order
 	UnknownOrder    IncidentKind = "unknown_order"     // a payment of an order that this installation does not hold
 	MissingAtWeChat IncidentKind = "missing_at_wechat" // WeChat gave out a prepay_id and later knows no such order
 	UnknownNotice   IncidentKind = "unknown_notice"    // a notification of a kind that this version does nothing with

@@ -48,15 +48,9 @@ func (c *Cashier) Hear(ctx context.Context, n Notice) error {
 
 // confirm is where notification and query meet.
 func (c *Cashier) confirm(ctx context.Context, id OrderID, t Transaction) (Order, error) {
-	flagged := false
-	o, err := c.update(ctx, id, func(o Order) (Order, []Effect, error) {
-		was := o.Flagged
-		o, effects, err := o.Confirm(t, c.now())
-		flagged = !was && o.Flagged
-		return o, effects, err
-	})
-	if err == nil && flagged {
-		c.log.ErrorContext(ctx, "an order needs a human: see its incidents", "order", id, "transaction", t.TransactionID)
+	o, err := c.update(ctx, id, func(o Order) (Order, []Effect, error) { return o.Confirm(t, c.now()) })
+	if errors.Is(err, ErrTransactionTaken) {
+		return c.update(ctx, id, func(o Order) (Order, []Effect, error) { return o.Taken(t, c.now()) })
 	}
 	return o, err
 }
@@ -139,16 +133,20 @@ func (c *Cashier) Close(ctx context.Context, id OrderID) (Order, error) {
 		return o, err
 	}
 	for _, a := range o.Unsettled() {
-		if a.Status == AttemptUnknown {
+		if a.Status == AttemptUnknown && !o.Expired(c.now()) {
 			// WeChat may be told of it any moment; once it is, it can be closed.
 			if a, err = c.tell(ctx, o, a); err != nil {
 				return o, err
 			}
 		}
-		if o, err = c.followAttempt(ctx, o, a, true); err != nil {
-			if errors.Is(err, ErrBusy) || errors.Is(err, ErrSettled) {
-				return o, refuse(CodeOrderBeingPaid, err)
-			}
+		o, err = c.followAttempt(ctx, o, a, true)
+		if errors.Is(err, ErrSettled) { // paid or closed since it was asked
+			o, err = c.followAttempt(ctx, o, a, false)
+		}
+		if errors.Is(err, ErrBusy) {
+			return o, refuse(CodeOrderBeingPaid, err)
+		}
+		if err != nil {
 			return o, c.answer(err)
 		}
 	}

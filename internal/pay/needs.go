@@ -53,8 +53,12 @@ type Store interface {
 	// it returns the order made then, and false; for another request, an *Error with CodeIdempotencyKeyReused. A number
 	// that the merchant has used before is CodeOutTradeNoTaken.
 	CreateOrder(ctx context.Context, o Order, effects []Effect, key Idempotency) (Order, bool, error)
+	// Made returns the order that the key has made, and false where it has made none; for another request, an *Error
+	// with CodeIdempotencyKeyReused.
+	Made(ctx context.Context, key Idempotency) (Order, bool, error)
 	// UpdateOrder loads the order, gives it to step and saves what step returns, effects included, in one transaction.
-	// When step changes nothing, nothing is written. Without such an order the error has CodeOrderNotFound.
+	// When step changes nothing, nothing is written. Without such an order the error has CodeOrderNotFound; a payment
+	// by a transaction that has paid another order is ErrTransactionTaken.
 	UpdateOrder(ctx context.Context, id OrderID, step Step) (Order, error)
 	Order(ctx context.Context, id OrderID) (Order, error)
 	// OrderOf finds the order that has an attempt of that number; CodeOrderNotFound without one.

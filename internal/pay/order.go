@@ -54,6 +54,7 @@ type Attempt struct {
 	PrepaidAt     time.Time // when it did: a prepay_id lives 2 hours
 	AskedAt       time.Time // when a Prepay last left, whatever became of it
 	TransactionID string
+	Receipt       Receipt
 	Evidence      Evidence // of the payment
 	CreatedAt     time.Time
 }
@@ -210,10 +211,7 @@ func (o Order) Confirm(t Transaction, now time.Time) (Order, []Effect, error) {
 	if a.Status == AttemptPaid && a.TransactionID == t.TransactionID {
 		return o, nil, nil
 	}
-	incident := func(kind IncidentKind, expected, got string) Incident {
-		return Incident{Kind: kind, MerchantID: o.MerchantID, OutTradeNo: t.OutTradeNo,
-			TransactionID: t.TransactionID, OrderID: o.ID, Expected: expected, Got: got, Evidence: t.Evidence, CreatedAt: now}
-	}
+	incident := func(kind IncidentKind, expected, got string) Incident { return o.incident(t, kind, expected, got, now) }
 	switch {
 	case t.MerchantID != o.MerchantID:
 		return o.contradicted(incident(WrongMerchant, o.MerchantID, t.MerchantID), now)
@@ -227,7 +225,7 @@ func (o Order) Confirm(t Transaction, now time.Time) (Order, []Effect, error) {
 		return o.flag(incident(SecondPayment, a.TransactionID, t.TransactionID), now)
 	}
 	o, _ = o.with(t.OutTradeNo, func(a *Attempt) {
-		a.Status, a.TransactionID, a.Evidence = AttemptPaid, t.TransactionID, t.Evidence
+		a.Status, a.TransactionID, a.Receipt, a.Evidence = AttemptPaid, t.TransactionID, t.Receipt, t.Evidence
 	})
 	if o.Status == Paid { // by another attempt
 		return o.flag(incident(SecondPayment, o.TransactionID, t.TransactionID), now)
@@ -246,6 +244,16 @@ func (o Order) Confirm(t Transaction, now time.Time) (Order, []Effect, error) {
 		effects = append(effects, more...)
 	}
 	return o, effects, nil
+}
+
+// Taken records that the transaction which WeChat says has paid o has paid another order already.
+func (o Order) Taken(t Transaction, now time.Time) (Order, []Effect, error) {
+	return o.contradicted(o.incident(t, SecondOrder, "a transaction of its own", t.TransactionID, now), now)
+}
+
+func (o Order) incident(t Transaction, kind IncidentKind, expected, got string, now time.Time) Incident {
+	return Incident{Kind: kind, MerchantID: o.MerchantID, OutTradeNo: t.OutTradeNo, TransactionID: t.TransactionID, OrderID: o.ID,
+		Expected: expected, Got: got, Evidence: t.Evidence, CreatedAt: now}
 }
 
 // contradicted freezes the order: WeChat holds money under its number that is not the order's.

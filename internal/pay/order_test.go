@@ -57,7 +57,7 @@ func kinds(effects []Effect) []string {
 // word is WeChat's word that o was paid.
 func word(o Order, no string) Transaction {
 	return Transaction{MerchantID: o.MerchantID, AppID: o.AppID, OutTradeNo: no, TransactionID: "4200000001", State: TradePaid, Total: o.Total,
-		Currency: o.Currency, OpenID: o.OpenID, PaidAt: noon.Add(time.Minute), Evidence: Evidence{Source: "notification", Serial: "S", Digest: "D", At: noon}}
+		Currency: o.Currency, OpenID: o.OpenID, PaidAt: noon.Add(time.Minute), Receipt: Receipt{"JSAPI", "OTHERS", 1880}, Evidence: Evidence{Source: "notification", Serial: "S", Digest: "D", At: noon}}
 }
 
 func TestConfirmPaysOnce(t *testing.T) {
@@ -70,7 +70,7 @@ func TestConfirmPaysOnce(t *testing.T) {
 	if got := kinds(effects); !slices.Equal(got, []string{"order.paid"}) {
 		t.Errorf("effects %v", got)
 	}
-	if a := paid.Current(); a.Status != AttemptPaid || a.Evidence.Digest != "D" {
+	if a := paid.Current(); a.Status != AttemptPaid || a.Evidence.Digest != "D" || a.Receipt.PayerTotal != 1880 {
 		t.Errorf("the attempt is %+v", a)
 	}
 	again, effects, err := paid.Confirm(word(o, no), noon.Add(time.Hour))

@@ -66,6 +66,13 @@ func (c *Cashier) Buy(ctx context.Context, u User, p Purchase) (Placed, error) {
 	if err := checkMetadata(p.Metadata); err != nil {
 		return Placed{}, err
 	}
+	key, err := idempotency("user:"+string(u.ID), p.IdempotencyKey, p.Lines, p.Metadata)
+	if err != nil {
+		return Placed{}, err
+	}
+	if placed, made, err := c.resume(ctx, key); made || err != nil {
+		return placed, err
+	}
 	products := map[ProductID]Product{}
 	for _, l := range p.Lines[:min(len(p.Lines), maxLines)] {
 		if _, ok := products[l.ProductID]; ok {
@@ -78,10 +85,6 @@ func (c *Cashier) Buy(ctx context.Context, u User, p Purchase) (Placed, error) {
 		products[l.ProductID] = product
 	}
 	items, total, err := price(p.Lines, products)
-	if err != nil {
-		return Placed{}, err
-	}
-	key, err := idempotency("user:"+string(u.ID), p.IdempotencyKey, p.Lines, p.Metadata)
 	if err != nil {
 		return Placed{}, err
 	}
@@ -102,6 +105,9 @@ func (c *Cashier) Charge(ctx context.Context, by APIKey, ch Charge) (Placed, err
 	key, err := idempotency("key:"+string(by.ID), ch.IdempotencyKey, ch)
 	if err != nil {
 		return Placed{}, err
+	}
+	if placed, made, err := c.resume(ctx, key); made || err != nil {
+		return placed, err
 	}
 	now := c.now()
 	if ch.ExpiresAt.IsZero() {
@@ -201,6 +207,17 @@ func idempotency(scope, key string, asked ...any) (Idempotency, error) {
 // wholeSecond drops what WeChat's times do not carry, so that time_expire and our expiry are the same moment.
 func wholeSecond(t time.Time) time.Time { return t.Truncate(time.Second) }
 
+// resume goes on with the order that the key has made. What was asked then is not judged again: since then a product may
+// have gone and a time may have passed.
+func (c *Cashier) resume(ctx context.Context, key Idempotency) (p Placed, made bool, err error) {
+	o, made, err := c.store.Made(ctx, key)
+	if !made || err != nil {
+		return Placed{}, made, err
+	}
+	o, payment, err := c.parameters(ctx, o, false)
+	return Placed{Order: o, Payment: payment, Replayed: true}, true, err
+}
+
 // place makes the intent durable and then tells WeChat.
 func (c *Cashier) place(ctx context.Context, o Order, effects []Effect, key Idempotency) (Placed, error) {
 	o, created, err := c.store.CreateOrder(ctx, o, c.ids.name(effects), key)
@@ -292,6 +309,7 @@ func (c *Cashier) prepay(ctx context.Context, o Order, a Attempt) (id string, tr
 // that ever left for the attempt, so that a refusal proves that WeChat holds no such order.
 func (c *Cashier) prepayFailed(ctx context.Context, o Order, a Attempt, only bool, err error) error {
 	var refusal *Refusal
+	var ours *Error
 	switch {
 	case errors.Is(err, ErrSettled):
 		if _, ferr := c.Follow(ctx, o.ID); ferr != nil {
@@ -303,8 +321,8 @@ func (c *Cashier) prepayFailed(ctx context.Context, o Order, a Attempt, only boo
 			}
 		}
 		return c.answer(ErrUncertain)
-	case errors.As(err, &refusal) && only:
-		c.log.ErrorContext(ctx, "WeChat refused an order", "order", o.ID, "code", refusal.Code, "request_id", refusal.RequestID, "err", err)
+	case only && (errors.As(err, &refusal) || errors.As(err, &ours)): // ours: it was not even sent
+		c.log.ErrorContext(ctx, "an order was refused", "order", o.ID, "err", err)
 		if _, uerr := c.update(ctx, o.ID, func(o Order) (Order, []Effect, error) { return o.Refused(a.OutTradeNo, c.now()) }); uerr != nil {
 			return uerr
 		}

@@ -36,7 +36,15 @@ type Transaction struct {
 	Currency      string
 	OpenID        string // the payer, under AppID
 	PaidAt        time.Time
+	Receipt       Receipt
 	Evidence      Evidence
+}
+
+// Receipt is how the buyer paid, for the merchant's people: nothing is decided by it.
+type Receipt struct {
+	TradeType  string    `json:"trade_type"`  // JSAPI
+	BankType   string    `json:"bank_type"`   // a bank code, mostly OTHERS
+	PayerTotal money.Fen `json:"payer_total"` // what the buyer gave, after coupons: at most the total
 }
 
 // Notice is a verified notification that WeChat sent to the address of one merchant.

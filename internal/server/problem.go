@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/fenhao-pay/fenhao/internal/pay"
+	"github.com/fenhao-pay/fenhao/internal/spell"
 )
 
 // said is one sentence in both languages. {name} stands for an argument of the error.
@@ -167,9 +168,9 @@ func newProblem(about about, code pay.Code, args map[string]string) *problem {
 		Status: t.status, Detail: fill(t.detail), Code: code, RequestID: about.id}
 }
 
-// pointer makes a JSON pointer of a dotted path; the name of a header stays as it is.
+// pointer makes a JSON pointer of a dotted path, "" for the whole body; the name of a header or parameter stays as it is.
 func pointer(field string) string {
-	if field == "Idempotency-Key" {
+	if field == "Idempotency-Key" || field == "wait" || field == "" {
 		return field
 	}
 	return "/" + strings.ReplaceAll(field, ".", "/")
@@ -212,7 +213,10 @@ func shapeProblem(ctx huma.Context, status int, msg string, errs []error) huma.S
 		fields = append(fields, fieldProblem(ctx, about.lang, d))
 	}
 	if len(fields) > 0 {
-		why := fields[0].Pointer + ": " + fields[0].Detail
+		why := fields[0].Detail
+		if fields[0].Pointer != "" {
+			why = fields[0].Pointer + ": " + why
+		}
 		args["why_zh"], args["why_en"], args["why"] = why, why, why
 	} else {
 		args["why_zh"], args["why_en"] = args["why"], args["why"]
@@ -227,46 +231,52 @@ func fieldProblem(ctx huma.Context, lang string, d *huma.ErrorDetail) problemFie
 	path, _ := strings.CutPrefix(d.Location, "body")
 	path, _ = strings.CutPrefix(path, ".")
 	f := problemField{Pointer: pointer(strings.NewReplacer("[", ".", "]", "").Replace(path)), Detail: d.Message}
-	if rest, ok := strings.CutPrefix(d.Location, "header."); ok {
-		f.Pointer = rest
+	for _, in := range []string{"header.", "query.", "path."} {
+		if rest, ok := strings.CutPrefix(d.Location, in); ok {
+			f.Pointer = rest
+		}
 	}
 	if d.Message == "unexpected property" {
 		name := path[strings.LastIndexByte(path, '.')+1:]
 		f.Detail = said{"未知字段 \"" + name + "\"", "unknown field \"" + name + "\""}.in(lang)
-		if near := nearest(name, propertiesOf(ctx)); near != "" {
+		if near := spell.Nearest(name, propertiesOf(ctx)); near != "" {
 			f.Detail += said{"，你是想写 \"" + near + "\" 吗", ", did you mean \"" + near + "\""}.in(lang)
 		}
+		return f
+	}
+	if name, ok := strings.CutPrefix(d.Message, "expected required property "); ok {
+		name = strings.TrimSuffix(name, " to be present")
+		f.Detail = said{"缺少字段 " + name, "the field " + name + " is missing"}.in(lang)
 		return f
 	}
 	if lang == "en" {
 		return f
 	}
-	for en, zh := range shapes {
-		if rest, ok := strings.CutPrefix(d.Message, en); ok {
-			f.Detail = zh + rest
+	for _, shape := range shapes {
+		if rest, ok := strings.CutPrefix(d.Message, shape.en); ok {
+			f.Detail = shape.zh + rest
 			break
 		}
 	}
 	return f
 }
 
-// shapes translates the beginnings of what the framework says.
-var shapes = map[string]string{
-	"expected required property ": "缺少字段 ",
-	"expected string":             "应为字符串",
-	"expected integer":            "应为整数",
-	"expected number":             "应为整数",
-	"expected object":             "应为对象",
-	"expected array":              "应为数组",
-	"expected boolean":            "应为布尔值",
-	"expected value to be one of": "应为以下之一：",
-	"expected number >= ":         "不能小于 ",
-	"expected number <= ":         "不能大于 ",
-	"expected length <= ":         "长度不能超过 ",
-	"expected length >= ":         "长度不能少于 ",
-	"expected array length <= ":   "项数不能超过 ",
-	"expected array length >= ":   "项数不能少于 ",
-	"request body is required":    "缺少请求体",
+// shapes translates the beginnings of what the framework says; the first that fits does.
+var shapes = []said{
+	{"应为以下之一：", "expected value to be one of"},
+	{"项数不能超过 ", "expected array length <= "},
+	{"项数不能少于 ", "expected array length >= "},
+	{"长度不能超过 ", "expected length <= "},
+	{"长度不能少于 ", "expected length >= "},
+	{"不能大于 ", "expected number <= "},
+	{"不能小于 ", "expected number >= "},
+	{"应为字符串", "expected string"},
+	{"应为整数", "expected integer"},
+	{"应为整数", "expected number"},
+	{"应为对象", "expected object"},
+	{"应为数组", "expected array"},
+	{"应为布尔值", "expected boolean"},
+	{"缺少请求体", "request body is required"},
 }
 
 // propertiesOf returns the names that a request's body may have, at any depth.
@@ -300,35 +310,4 @@ func propertiesOf(ctx huma.Context) []string {
 	walk(content.Schema, 0)
 	slices.Sort(names)
 	return names
-}
-
-// nearest returns the name that s was probably meant to be: at most two edits away, or a third of its length.
-func nearest(s string, names []string) string {
-	best, least := "", max(2, len(s)/3)+1
-	for _, name := range names {
-		if d := distance(s, name); d < least {
-			best, least = name, d
-		}
-	}
-	return best
-}
-
-// distance is Levenshtein's: how many bytes must be put in, taken out or changed to make b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(row[j]+1, row[j+1]+1, diagonal+cost)
-		}
-	}
-	return row[len(b)]
 }

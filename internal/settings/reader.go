@@ -18,6 +18,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"github.com/fenhao-pay/fenhao/internal/spell"
 )
 
 // reader collects what file and environment say, by path ("merchants[0].apiv3_key"), and what is wrong with it.
@@ -288,7 +290,7 @@ func (r *reader) unknownKey(keys []key, name, at string, nr int) {
 		})
 		return
 	}
-	if near := Nearest(name, names(keys)); near != "" {
+	if near := spell.Nearest(name, names(keys)); near != "" {
 		k, _, _ := find(keys, near)
 		r.meant[join(at, k.name)] = true
 		r.whole(full, nr, say("未知设置 %[1]q（第 %[2]d 行），你是想写 %[3]q 吗？",
@@ -454,7 +456,7 @@ func (r *reader) unknownVariable(name string) {
 		}
 		known = append(known, strings.ReplaceAll(candidate, "#", "0"))
 	}
-	if near := Nearest(name, known); near != "" {
+	if near := spell.Nearest(name, known); near != "" {
 		r.whole(name, 0, say("未知环境变量 %[1]s，你是想写 %[2]s 吗？",
 			"unknown variable %[1]s. Did you mean %[2]s?", name, near))
 		return

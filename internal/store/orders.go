@@ -29,7 +29,8 @@ func (s *Store) CreateOrder(ctx context.Context, o pay.Order, effects []pay.Effe
 			}
 			if n == 0 {
 				created = false
-				return t.replay(&o, key)
+				o, _, err = made(t, key)
+				return err
 			}
 		}
 		if err := t.insertOrder(o); err != nil {
@@ -43,18 +44,24 @@ func (s *Store) CreateOrder(ctx context.Context, o pay.Order, effects []pay.Effe
 	return o, created, err
 }
 
-// replay finds what the key made before.
-func (t *tx) replay(o *pay.Order, key pay.Idempotency) error {
+// Made implements pay.Store.
+func (s *Store) Made(ctx context.Context, key pay.Idempotency) (pay.Order, bool, error) {
+	return made(s.read(ctx), key)
+}
+
+func made(q asker, key pay.Idempotency) (pay.Order, bool, error) {
 	var digest, id string
-	err := t.row(`SELECT digest, order_id FROM idempotency_keys WHERE scope = $1 AND key = $2`, key.Scope, key.Key).Scan(&digest, &id)
-	if err != nil {
-		return err
+	err := q.row(`SELECT digest, order_id FROM idempotency_keys WHERE scope = $1 AND key = $2`, key.Scope, key.Key).Scan(&digest, &id)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return pay.Order{}, false, nil
+	case err != nil:
+		return pay.Order{}, false, err
+	case digest != key.Digest:
+		return pay.Order{}, false, &pay.Error{Code: pay.CodeIdempotencyKeyReused}
 	}
-	if digest != key.Digest {
-		return &pay.Error{Code: pay.CodeIdempotencyKeyReused}
-	}
-	*o, err = order(t, pay.OrderID(id))
-	return err
+	o, err := order(q, pay.OrderID(id))
+	return o, err == nil, err
 }
 
 func (t *tx) insertOrder(o pay.Order) error {
@@ -84,9 +91,9 @@ func (t *tx) insertOrder(o pay.Order) error {
 
 func (t *tx) insertAttempt(o pay.Order, position int, a pay.Attempt) error {
 	return t.exec(`INSERT INTO attempts (merchant_id, out_trade_no, order_id, position, status, notify_url, prepay_id, prepaid_at,
-		asked_at, transaction_id, evidence, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		asked_at, transaction_id, receipt, evidence, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
 		o.MerchantID, a.OutTradeNo, string(o.ID), position, string(a.Status), a.NotifyURL, a.PrepayID, ms(a.PrepaidAt), ms(a.AskedAt),
-		text(a.TransactionID), evidence(a.Evidence), ms(a.CreatedAt))
+		text(a.TransactionID), document(a.Receipt), document(a.Evidence), ms(a.CreatedAt))
 }
 
 // UpdateOrder implements pay.Store.
@@ -131,9 +138,12 @@ func (t *tx) saveOrder(before, after pay.Order) error {
 		if a == before.Attempts[i] {
 			continue
 		}
-		err := t.exec(`UPDATE attempts SET status = $3, prepay_id = $4, prepaid_at = $5, asked_at = $6, transaction_id = $7, evidence = $8
+		err := t.exec(`UPDATE attempts SET status = $3, prepay_id = $4, prepaid_at = $5, asked_at = $6, transaction_id = $7, receipt = $8, evidence = $9
 			WHERE merchant_id = $1 AND out_trade_no = $2`, after.MerchantID, a.OutTradeNo, string(a.Status), a.PrepayID, ms(a.PrepaidAt),
-			ms(a.AskedAt), text(a.TransactionID), evidence(a.Evidence))
+			ms(a.AskedAt), text(a.TransactionID), document(a.Receipt), document(a.Evidence))
+		if isDup(err) { // the only thing of an attempt that is unique and changes
+			return fmt.Errorf("%w: %w", pay.ErrTransactionTaken, err)
+		}
 		if err != nil {
 			return err
 		}
@@ -219,7 +229,7 @@ func scanOrder(row interface{ Scan(...any) error }) (pay.Order, error) {
 }
 
 func addAttempts(q asker, o *pay.Order) error {
-	rows, err := q.rows(`SELECT out_trade_no, status, notify_url, prepay_id, prepaid_at, asked_at, transaction_id, evidence, created_at
+	rows, err := q.rows(`SELECT out_trade_no, status, notify_url, prepay_id, prepaid_at, asked_at, transaction_id, receipt, evidence, created_at
 		FROM attempts WHERE order_id = $1 ORDER BY position`, string(o.ID))
 	if err != nil {
 		return err
@@ -229,11 +239,16 @@ func addAttempts(q asker, o *pay.Order) error {
 		var a pay.Attempt
 		var prepaid sql.NullInt64
 		var asked, created int64
-		var transaction, proof sql.NullString
-		if err := rows.Scan(&a.OutTradeNo, &a.Status, &a.NotifyURL, &a.PrepayID, &prepaid, &asked, &transaction, &proof, &created); err != nil {
+		var transaction, receipt, proof sql.NullString
+		if err := rows.Scan(&a.OutTradeNo, &a.Status, &a.NotifyURL, &a.PrepayID, &prepaid, &asked, &transaction, &receipt, &proof, &created); err != nil {
 			return err
 		}
 		a.PrepaidAt, a.AskedAt, a.CreatedAt, a.TransactionID = maybeAt(prepaid), at(asked), at(created), transaction.String
+		if receipt.Valid {
+			if err := json.Unmarshal([]byte(receipt.String), &a.Receipt); err != nil {
+				return err
+			}
+		}
 		if proof.Valid {
 			if err := json.Unmarshal([]byte(proof.String), &a.Evidence); err != nil {
 				return err
@@ -384,12 +399,14 @@ func bit(b bool) int64 {
 	return 0
 }
 
-func evidence(e pay.Evidence) any {
-	if e == (pay.Evidence{}) {
+// document is v as JSON, or NULL where v is nothing.
+func document[T comparable](v T) any {
+	var zero T
+	if v == zero {
 		return nil
 	}
-	b, err := json.Marshal(e)
-	if err != nil { // can't be: strings and a time
+	b, err := json.Marshal(v)
+	if err != nil { // can't be: texts, a number and a time
 		panic(err)
 	}
 	return string(b)

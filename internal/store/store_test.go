@@ -63,7 +63,7 @@ func create(t testing.TB, s *Store, o pay.Order, effects ...pay.Effect) pay.Orde
 func paidStep(transaction string) pay.Step {
 	return func(o pay.Order) (pay.Order, []pay.Effect, error) {
 		return o.Confirm(pay.Transaction{MerchantID: o.MerchantID, AppID: o.AppID, OutTradeNo: o.Current().OutTradeNo, TransactionID: transaction,
-			State: pay.TradePaid, Total: o.Total, Currency: o.Currency, OpenID: o.OpenID, PaidAt: noon.Add(time.Minute),
+			State: pay.TradePaid, Total: o.Total, Currency: o.Currency, OpenID: o.OpenID, PaidAt: noon.Add(time.Minute), Receipt: pay.Receipt{TradeType: "JSAPI", BankType: "OTHERS", PayerTotal: 1880},
 			Evidence: pay.Evidence{Source: "query", Serial: "S", Digest: "D", At: noon.Add(time.Minute)}}, noon.Add(time.Minute))
 	}
 }
@@ -171,7 +171,7 @@ func TestNumbersAreUsedOnce(t *testing.T) {
 	if _, err := s.UpdateOrder(t.Context(), a.ID, paidStep("4200000001")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.UpdateOrder(t.Context(), c.ID, paidStep("4200000001")); !isDup(err) {
+	if _, err := s.UpdateOrder(t.Context(), c.ID, paidStep("4200000001")); !errors.Is(err, pay.ErrTransactionTaken) {
 		t.Errorf("the same transaction twice: %v", err)
 	}
 }
@@ -204,8 +204,14 @@ func TestIdempotencyKeys(t *testing.T) {
 	if made.Load() != 1 {
 		t.Errorf("%d orders of one key", made.Load())
 	}
+	if o, ok, err := s.Made(t.Context(), key); err != nil || !ok || o.ID == "" {
+		t.Errorf("what it made: %v, %v", ok, err)
+	}
 	other := key
 	other.Digest = "e"
+	if _, _, err := s.Made(t.Context(), other); !errors.Is(err, pay.CodeIdempotencyKeyReused) {
+		t.Errorf("what another request made: %v", err)
+	}
 	if _, _, err := s.CreateOrder(t.Context(), sample(), nil, other); !errors.Is(err, pay.CodeIdempotencyKeyReused) {
 		t.Errorf("another request: %v", err)
 	}

@@ -170,7 +170,8 @@ func (g *Gateway) evidence(source, serial string, raw []byte) pay.Evidence {
 
 func transaction(t *wechatpay.Transaction, e pay.Evidence) pay.Transaction {
 	return pay.Transaction{MerchantID: t.MerchantID, AppID: t.AppID, OutTradeNo: t.OutTradeNo, TransactionID: t.TransactionID, State: state(t.TradeState),
-		Total: t.Amount.Total, Currency: t.Amount.Currency, OpenID: t.PayerOpenID, PaidAt: t.SuccessTime.UTC(), Evidence: e}
+		Total: t.Amount.Total, Currency: t.Amount.Currency, OpenID: t.PayerOpenID, PaidAt: t.SuccessTime.UTC(), Evidence: e,
+		Receipt: pay.Receipt{TradeType: t.TradeType, BankType: t.BankType, PayerTotal: t.Amount.PayerTotal}}
 }
 
 // state reduces WeChat's trade states to what matters to an order. What is new is not final.
@@ -194,8 +195,8 @@ func translate(err error) error {
 		return nil
 	case errors.Is(err, wechatpay.ErrUncertain), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return fmt.Errorf("%w: %w", pay.ErrUncertain, err)
-	case errors.As(err, &mine):
-		return &pay.Refusal{Code: "PARAM_ERROR", Message: mine.Error(), Hint: func(string) string { return mine.Error() }}
+	case errors.As(err, &mine): // WeChat would refuse it, and was not asked
+		return &pay.Error{Code: pay.CodeInvalid, Args: map[string]string{"field": mine.Field, "why_zh": mine.Hint("zh"), "why_en": mine.Hint("en")}, Cause: err}
 	case !errors.As(err, &no): // not sent: nothing happened, and asking again is right
 		return fmt.Errorf("%w: %w", pay.ErrUncertain, err)
 	case errors.Is(err, wechatpay.CodeOrderNotExist):

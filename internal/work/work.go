@@ -23,8 +23,8 @@ type Cashier interface {
 const (
 	every   = 500 * time.Millisecond // between looks at what is due
 	workers = 8                      // orders followed at once; nearly all of the time each waits for WeChat
-	timeout = 20 * time.Second       // of following one order
-	lease   = 3 * timeout            // a claim outlives what it was made for
+	timeout = 15 * time.Second       // of following one order
+	lease   = 2 * timeout            // a claim outlives what it was made for
 )
 
 // Run follows due orders until ctx is done, and returns when the last one under way has ended.

@@ -82,6 +82,7 @@ CREATE TABLE attempts (
     prepaid_at     INTEGER,
     asked_at       INTEGER NOT NULL,
     transaction_id TEXT,
+    receipt        TEXT,
     evidence       TEXT,
     created_at     INTEGER NOT NULL,
     PRIMARY KEY (merchant_id, out_trade_no), -- a number is used once, for ever

@@ -1,4 +1,6 @@
-package settings
+// Package spell finds out what a misspelt name was meant to be, so that an error can say "did you mean …?". It serves the
+// command line, the settings and the API alike.
+package spell
 
 // Nearest returns the one of names that word was most likely meant to be, or "" when none is near: about a third of
 // the letters may be wrong, and one at least.
