@@ -83,7 +83,8 @@ func (h *hosts) record(ctx context.Context, at *host, now time.Time, resp *http.
 
 // known reports whether u is at one of the hosts, or at one of WeChat Pay's.
 func (h *hosts) known(u *url.URL) bool {
-	if u.Scheme == h.base.url.Scheme && u.Host == h.base.url.Host || h.backup != nil && u.Scheme == h.backup.url.Scheme && u.Host == h.backup.url.Host {
+	at := func(x *host) bool { return x != nil && u.Scheme == x.url.Scheme && u.Host == x.url.Host }
+	if at(&h.base) || at(h.backup) {
 		return true
 	}
 	switch u.Host {
