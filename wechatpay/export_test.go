@@ -13,7 +13,10 @@ var (
 	MaxAnswer         = maxAnswer
 	NewTransport      = newTransport
 	FormatTimeBeijing = formatTime
+
+	ParseRefundNotification = parseRefundNotification
+	ParseCombined           = parseCombined
 )
 
 // Encode is the body that Prepay would send.
-var Encode = PrepayRequest.encode
+func (c *Client) Encode(r PrepayRequest) ([]byte, error) { return c.encodeOrder(productJSAPI, r) }

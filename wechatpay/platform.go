@@ -59,6 +59,23 @@ type heldKey struct {
 	key *rsa.PublicKey
 }
 
+// newest returns the key to encrypt with: the configured public key, or the valid certificate that begins last.
+func (k *platformKeys) newest() *heldKey {
+	now := k.client.now()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.publicID != "" {
+		return k.held[k.publicID]
+	}
+	var newest *heldKey
+	for _, p := range k.held {
+		if p.valid(now) && (newest == nil || p.NotBefore.After(newest.NotBefore)) {
+			newest = p
+		}
+	}
+	return newest
+}
+
 // valid reports whether messages may be verified with k at now.
 func (k *heldKey) valid(now time.Time) bool {
 	return k.PublicKey || (!now.Before(k.NotBefore.Add(-window)) && now.Before(k.NotAfter))
@@ -382,7 +399,7 @@ func (k *platformKeys) finish(d *download, keys []*heldKey, err error) {
 //
 // Source: vendor manual, "平台证书".
 func (c *Client) certificates(ctx context.Context) ([]*heldKey, error) {
-	a, err := c.send(ctx, http.MethodGet, "/v3/certificates", nil, nil)
+	a, err := c.send(ctx, call{method: http.MethodGet, path: "/v3/certificates"})
 	if err != nil {
 		return nil, fmt.Errorf("download the platform certificates: %w", err)
 	}

@@ -32,7 +32,7 @@ func ResponseMessage(timestamp, nonce string, body []byte) []byte {
 	return lines(timestamp, nonce, string(body))
 }
 
-// PayMessage returns the text that paySign signs; pkg is "prepay_id=…".
+// PayMessage returns the text that paySign signs; pkg is "prepay_id=…", or the bare prepay id in an app.
 //
 // Source: vendor manual, "小程序调起支付" (4012365341).
 func PayMessage(appID string, at time.Time, nonce, pkg string) []byte {
@@ -115,5 +115,39 @@ func (c Credentials) PayParameters(appID, prepayID string, at time.Time, nonce s
 	}
 	var err error
 	p.PaySign, err = SignMessage(c.PrivateKey, PayMessage(p.AppID, at, p.NonceStr, p.Package))
+	return p, err
+}
+
+// AppParameters are what an app fills into PayReq of WeChat's OpenSDK, each of them a string. The JSON names are those of
+// the usual payload; Android calls Package packageValue.
+type AppParameters struct {
+	AppID     string `json:"appid"`
+	PartnerID string `json:"partnerid"` // the merchant; not signed
+	PrepayID  string `json:"prepayid"`
+	Package   string `json:"package"` // Sign=WXPay; not signed
+	NonceStr  string `json:"noncestr"`
+	TimeStamp string `json:"timestamp"` // Unix seconds
+	Sign      string `json:"sign"`
+}
+
+// AppParameters signs the payment of prepayID in an app. The same arguments give the same value. PartnerID is the
+// merchant that signs; a service provider whose app wants the sub merchant there may set it, as it is not signed.
+func (c Credentials) AppParameters(appID, prepayID string, at time.Time, nonce string) (AppParameters, error) {
+	if err := checkAppID("appid", appID); err != nil {
+		return AppParameters{}, err
+	}
+	if err := checkToken("prepayid", prepayID, 1, 64); err != nil {
+		return AppParameters{}, err
+	}
+	p := AppParameters{
+		AppID:     appID,
+		PartnerID: c.MerchantID,
+		PrepayID:  prepayID,
+		Package:   "Sign=WXPay",
+		NonceStr:  nonce,
+		TimeStamp: strconv.FormatInt(at.Unix(), 10),
+	}
+	var err error
+	p.Sign, err = SignMessage(c.PrivateKey, PayMessage(appID, at, nonce, prepayID))
 	return p, err
 }

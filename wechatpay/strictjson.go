@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"reflect"
 	"strings"
 	"time"
@@ -106,13 +107,16 @@ func checkKeys(d *json.Decoder, t reflect.Type) error {
 	return err
 }
 
-// fieldsOf returns the JSON names of a struct of this package, each of which has a tag.
+// fieldsOf returns the JSON names of a struct of this package, each of which has a tag, and of those embedded in it.
 func fieldsOf(t reflect.Type) map[string]reflect.Type {
 	if t == nil || t.Kind() != reflect.Struct || t == reflect.TypeFor[time.Time]() {
 		return nil
 	}
 	m := make(map[string]reflect.Type, t.NumField())
 	for f := range t.Fields() {
+		if f.Anonymous {
+			maps.Copy(m, fieldsOf(f.Type))
+		}
 		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" && name != "-" {
 			m[name] = f.Type
 		}
