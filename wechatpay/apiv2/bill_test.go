@@ -77,7 +77,8 @@ func TestDownloadBill(t *testing.T) {
 		}
 	}
 	r := f.last()
-	if want := (m{"appid": appID, "mch_id": merchantID, "sign_type": "HMAC-SHA256", "bill_date": "20261119", "bill_type": "ALL", "tar_type": "GZIP"}); r.path != "/pay/downloadbill" ||
+	if want := (m{"appid": appID, "mch_id": merchantID, "sign_type": "HMAC-SHA256", "bill_date": "20261119", "bill_type": "ALL",
+		"tar_type": "GZIP"}); r.path != "/pay/downloadbill" ||
 		r.fields.with(m{"sign": "", "nonce_str": ""}).text() != want.text() {
 		t.Errorf("sent %+v", r)
 	}
@@ -203,7 +204,8 @@ func TestDownloadFundFlow(t *testing.T) {
 		_ = text.Close()
 	}
 	r := f.last()
-	if want := (m{"appid": appID, "mch_id": merchantID, "sign_type": "HMAC-SHA256", "bill_date": "20261119", "account_type": "Basic", "tar_type": "GZIP"}); r.path != "/pay/downloadfundflow" ||
+	if want := (m{"appid": appID, "mch_id": merchantID, "sign_type": "HMAC-SHA256", "bill_date": "20261119", "account_type": "Basic",
+		"tar_type": "GZIP"}); r.path != "/pay/downloadfundflow" ||
 		r.fields.with(m{"sign": "", "nonce_str": ""}).text() != want.text() {
 		t.Errorf("sent %+v", r)
 	}
@@ -224,7 +226,8 @@ func TestBrokenBills(t *testing.T) {
 		return err
 	}
 	yesterday := apiv2.TradeBillRequest{Date: "2026-11-19"}
-	for name, body := range map[string][]byte{"gzip cut off": z[:len(z)-4], "gzip damaged": append(bytes.Clone(z[:len(z)-8]), make([]byte, 8)...), "gzip head alone": z[:5], "gzip and more": append(bytes.Clone(z), 'x')} {
+	for name, body := range map[string][]byte{"gzip cut off": z[:len(z)-4],
+		"gzip damaged": append(bytes.Clone(z[:len(z)-8]), make([]byte, 8)...), "gzip head alone": z[:5], "gzip and more": append(bytes.Clone(z), 'x')} {
 		f.serve(nil, body)
 		if err := read(yesterday); !errors.Is(err, apiv2.ErrBadBill) {
 			t.Errorf("%s: %v, want ErrBadBill", name, err)

@@ -69,7 +69,7 @@ func TestUnprovenAnswersAreUncertain(t *testing.T) {
 	for name, body := range map[string]string{
 		"nothing": "", "HTML": "<html><body>x</body></html>", "JSON": "{}", "doctype": "<!DOCTYPE xml>" + good.signed("HMAC-SHA256").xml(),
 		"cut off": good.signed("HMAC-SHA256").xml()[:100], "twice": strings.Replace(good.signed("HMAC-SHA256").xml(), "</xml>", "<prepay_id>wx1</prepay_id></xml>", 1),
-		"too long": "<xml>" + strings.Repeat(" ", apiv2.MaxAnswer),
+		"too long": good.signed("HMAC-SHA256").xml() + strings.Repeat(" ", apiv2.MaxAnswer),
 	} {
 		f.mu.Lock()
 		f.raw = func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }
@@ -77,6 +77,12 @@ func TestUnprovenAnswersAreUncertain(t *testing.T) {
 		if _, err := client.UnifiedOrder(t.Context(), order()); !errors.Is(err, apiv2.ErrUncertain) || errors.Is(err, apiv2.ErrNotSent) {
 			t.Errorf("%s: %v, want ErrUncertain", name, err)
 		}
+	}
+	f.set(func(request) m { return good.signed("MD5") })
+	changing := config()
+	changing.AcceptMD5 = true // of notifications, whose orders are older than the change
+	if _, err := newClient(t, f, changing).UnifiedOrder(t.Context(), order()); !errors.Is(err, apiv2.ErrBadSignature) {
+		t.Errorf("an answer in MD5: %v", err)
 	}
 	f.set(prepaid)
 	for _, signType := range []apiv2.SignType{apiv2.MD5, apiv2.HMACSHA256} {
@@ -110,7 +116,10 @@ func TestRefusalsAreTyped(t *testing.T) {
 		{m{"return_code": "FAIL", "return_msg": "appid不存在"}, apiv2.LevelTransport, apiv2.CodeAppIDNotExist, false},
 		{m{"return_code": "FAIL", "return_msg": "证书验证失败"}, apiv2.LevelTransport, apiv2.CodeCertError, false},
 		{m{"return_code": "FAIL", "return_msg": "something new"}, apiv2.LevelTransport, apiv2.CodeReturnFail, false},
-		{m{"return_code": "FAIL", "return_msg": "INVALID_REQUEST"}, apiv2.LevelTransport, apiv2.CodeInvalidRequest, false},
+		{m{"return_code": "FAIL", "return_msg": "XML_FORMAT_ERROR"}, apiv2.LevelTransport, apiv2.CodeXMLFormatError, false},
+		{m{"return_code": "FAIL", "return_msg": "ORDERPAID"}, apiv2.LevelTransport, apiv2.CodeReturnFail, false}, // says nobody
+		{m{"return_code": "FAIL", "result_code": "FAIL", "err_code": "REFUNDNOTEXIST"}, apiv2.LevelTransport, apiv2.CodeReturnFail, false},
+		{m{"return_code": "FAIL", "return_msg": "FAIL"}, apiv2.LevelTransport, apiv2.CodeReturnFail, false},
 		{m{"return_code": "FAIL"}, apiv2.LevelTransport, apiv2.CodeReturnFail, false},
 		{m{"return_code": "FAIL", "return_msg": "系统繁忙，请稍后再试"}, apiv2.LevelTransport, apiv2.CodeSystemError, true},
 		{m{"return_code": "FAIL", "return_msg": "SYSTEMERROR"}, apiv2.LevelTransport, apiv2.CodeSystemError, true},
