@@ -1,6 +1,10 @@
 package miniprogram
 
-import "time"
+import (
+	"context"
+	"strconv"
+	"time"
+)
 
 // What tests outside of the package compare with published examples.
 
@@ -34,4 +38,16 @@ func (r *Receiver) Seen() int {
 	r.seen.mu.Lock()
 	defer r.seen.mu.Unlock()
 	return len(r.seen.queue)
+}
+
+// Handle makes r remember n more pushes of one time.
+func (r *Receiver) Handle(n int, at time.Time) error {
+	for i := range n {
+		release, _, err := r.seen.claim(context.Background(), strconv.Itoa(i), at, at)
+		if err != nil {
+			return err
+		}
+		release(true)
+	}
+	return nil
 }

@@ -119,8 +119,8 @@ type TradeControlled struct {
 // Receiver is the http.Handler behind the address of the message push. It is safe for concurrent use.
 type Receiver struct {
 	appID  string
-	token  *Secret // behind a pointer, as in Client
-	keys   [][]byte
+	token  *Secret     // behind a pointer, as in Client
+	keys   []*[32]byte // the present one first; behind pointers likewise
 	handle func(context.Context, *Push) error
 	log    *slog.Logger
 	now    func() time.Time
@@ -163,7 +163,7 @@ func NewReceiver(c ReceiverConfig, handle func(context.Context, *Push) error) (*
 			problems = append(problems, errors.New(k.name+": it has 43 letters and digits: 小程序后台 › 开发管理 › 消息推送配置 shows it"))
 			continue
 		}
-		r.keys = append(r.keys, key)
+		r.keys = append(r.keys, (*[32]byte)(key))
 	}
 	if handle == nil {
 		problems = append(problems, errors.New("handle: it is nil"))
@@ -367,7 +367,7 @@ func (r *Receiver) open(encrypted string) ([]byte, error) {
 		return nil, ErrBadMessage
 	}
 	for _, key := range r.keys {
-		plain, ok := decryptCBC(key, key[:aes.BlockSize], data, pushBlock)
+		plain, ok := decryptCBC(key[:], key[:aes.BlockSize], data, pushBlock)
 		if !ok {
 			continue
 		}
@@ -394,7 +394,7 @@ func unwrap(plain []byte, appID string) ([]byte, bool) {
 }
 
 // seal encrypts a message as open reads it. random has 16 bytes.
-func seal(key []byte, appID string, message, random []byte) string {
+func seal(key *[32]byte, appID string, message, random []byte) string {
 	plain := make([]byte, 0, wrapper+len(message)+len(appID)+pushBlock)
 	plain = append(plain, random...)
 	plain = binary.BigEndian.AppendUint32(plain, uint32(len(message)))
@@ -403,11 +403,11 @@ func seal(key []byte, appID string, message, random []byte) string {
 	return sealBytes(key, append(plain, bytes.Repeat([]byte{byte(n)}, n)...))
 }
 
-// sealBytes encrypts what has its padding already. key has 32 bytes.
-func sealBytes(key, padded []byte) string {
-	c, err := aes.NewCipher(key)
+// sealBytes encrypts what has its padding already.
+func sealBytes(key *[32]byte, padded []byte) string {
+	c, err := aes.NewCipher(key[:])
 	if err != nil {
-		panic(err) // NewReceiver takes no other keys
+		panic(err) // never, with 32 bytes
 	}
 	encrypted := make([]byte, len(padded))
 	cipher.NewCBCEncrypter(c, key[:aes.BlockSize]).CryptBlocks(encrypted, padded)
@@ -425,7 +425,7 @@ func (r *Receiver) sealReply(message []byte, asJSON bool) ([]byte, error) {
 	return replyTo(r.keys[0], *r.token, r.appID, message, random[:16], r.now(), nonce, asJSON)
 }
 
-func replyTo(key []byte, token Secret, appID string, message, random []byte, at time.Time, nonce string, asJSON bool) ([]byte, error) {
+func replyTo(key *[32]byte, token Secret, appID string, message, random []byte, at time.Time, nonce string, asJSON bool) ([]byte, error) {
 	encrypted := seal(key, appID, message, random)
 	v := struct {
 		XMLName   xml.Name `json:"-" xml:"xml"`
