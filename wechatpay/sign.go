@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -40,7 +39,15 @@ func PayMessage(appID string, at time.Time, nonce, pkg string) []byte {
 }
 
 func lines(parts ...string) []byte {
-	return []byte(strings.Join(parts, "\n") + "\n")
+	size := len(parts)
+	for _, p := range parts {
+		size += len(p)
+	}
+	text := make([]byte, 0, size)
+	for _, p := range parts {
+		text = append(append(text, p...), '\n')
+	}
+	return text
 }
 
 // SignMessage signs message with RSASSA-PKCS1-v1_5 and SHA-256, in Base64. key holds an RSA key.
