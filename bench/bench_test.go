@@ -172,6 +172,7 @@ func (m message) request() *http.Request {
 func measure(b *testing.B, name, want string, f func() (string, error)) {
 	b.Run(name, func(b *testing.B) {
 		b.ReportAllocs()
+		before := cpuTime()
 		for b.Loop() {
 			got, err := f()
 			if err != nil {
@@ -181,5 +182,6 @@ func measure(b *testing.B, name, want string, f func() (string, error)) {
 				b.Fatalf("read %q, want %q", got, want)
 			}
 		}
+		b.ReportMetric(float64((cpuTime()-before).Nanoseconds())/float64(b.N), "cpu-ns/op")
 	})
 }

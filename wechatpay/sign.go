@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -21,7 +20,7 @@ const Scheme = "WECHATPAY2-SHA256-RSA2048"
 //
 // Source: vendor manual, "如何构造接口请求签名" (4012365336).
 func RequestMessage(method, target string, body []byte, at time.Time, nonce string) []byte {
-	return lines(method, target, strconv.FormatInt(at.Unix(), 10), nonce, string(body))
+	return line(lines(len(body)+1, method, target, strconv.FormatInt(at.Unix(), 10), nonce), body)
 }
 
 // ResponseMessage returns the text that WeChat Pay signs of an answer or a notification: timestamp and nonce are the
@@ -29,19 +28,29 @@ func RequestMessage(method, target string, body []byte, at time.Time, nonce stri
 //
 // Source: vendor manual, "如何验证签名".
 func ResponseMessage(timestamp, nonce string, body []byte) []byte {
-	return lines(timestamp, nonce, string(body))
+	return line(lines(len(body)+1, timestamp, nonce), body)
 }
 
 // PayMessage returns the text that paySign signs; pkg is "prepay_id=…", or the bare prepay id in an app.
 //
 // Source: vendor manual, "小程序调起支付" (4012365341).
 func PayMessage(appID string, at time.Time, nonce, pkg string) []byte {
-	return lines(appID, strconv.FormatInt(at.Unix(), 10), nonce, pkg)
+	return lines(0, appID, strconv.FormatInt(at.Unix(), 10), nonce, pkg)
 }
 
-func lines(parts ...string) []byte {
-	return []byte(strings.Join(parts, "\n") + "\n")
+// lines ends each part with a line feed, and leaves room for more.
+func lines(room int, parts ...string) []byte {
+	for _, p := range parts {
+		room += len(p) + 1
+	}
+	text := make([]byte, 0, room)
+	for _, p := range parts {
+		text = line(text, p)
+	}
+	return text
 }
+
+func line[T string | []byte](text []byte, part T) []byte { return append(append(text, part...), '\n') }
 
 // SignMessage signs message with RSASSA-PKCS1-v1_5 and SHA-256, in Base64. key holds an RSA key.
 func SignMessage(key crypto.Signer, message []byte) (string, error) {
