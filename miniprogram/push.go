@@ -643,7 +643,8 @@ func (s *seen) claim(ctx context.Context, signature string, at, now time.Time) (
 		delete(s.running, signature)
 		if handled {
 			s.handled[signature] = true
-			s.queue = append(s.queue, seenUntil{signature, at.Add(pushWindow)})
+			// Who came within the window and waited for this one looks when that is past.
+			s.queue = append(s.queue, seenUntil{signature, at.Add(pushWindow + pushBudget)})
 		}
 		close(done)
 	}, true, nil
