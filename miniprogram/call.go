@@ -120,8 +120,8 @@ func (c *Client) send(ctx context.Context, r request, v any) error {
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("%w: status %d", ErrNoAnswer, resp.StatusCode)
 	}
-	var d done
-	if json.Unmarshal(body, &d) != nil || v != nil && json.Unmarshal(body, v) != nil { // the type is historically text/plain, so it is not asked for
+	var d done // the type is historically text/plain, so it is not asked for
+	if json.Unmarshal(body, &d) != nil || v != nil && json.Unmarshal(body, v) != nil {
 		return fmt.Errorf("%w: the answer is not the JSON that was expected", ErrNoAnswer)
 	}
 	if v == nil && !d.said() {

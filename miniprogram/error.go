@@ -138,11 +138,11 @@ const (
 // ReactionTerminal for errors that this package did not make.
 func ReactionTo(err error) Reaction {
 	var c ErrCode
-	var mistake *RequestError
+	var r *RequestError
 	switch {
 	case err == nil:
 		return ReactionNone
-	case errors.As(err, &mistake):
+	case errors.As(err, &r):
 		return ReactionBug
 	case errors.As(err, &c):
 		return c.Reaction()
@@ -189,6 +189,9 @@ type RequestError struct {
 	problem text
 	code    ErrCode
 }
+
+// mistake is a RequestError. c is 0 where WeChat has no code for it.
+func mistake(field, en, zh string, c ErrCode) error { return &RequestError{field, text{en, zh}, c} }
 
 // Error names the field and the remedy.
 func (e *RequestError) Error() string { return e.Field + ": " + e.problem.en }
@@ -311,8 +314,8 @@ var hints = map[ErrCode]text{
 		"appid 无效：请在「小程序后台 › 开发管理 › 开发设置」核对。"},
 	CodeInvalidToken: {"The access token is not valid: fetch a new one once.",
 		"access_token 无效：请重新获取一次。"},
-	CodeInvalidCode: {"The code is wrong, older than 5 minutes or of another app: the phone must call wx.login again. Check that this is the secret and appid of the mini program that runs.",
-		"code 无效、超过 5 分钟或属于其他小程序：请前端重新调用 wx.login，并核对 appid 与运行的小程序一致。"},
+	CodeInvalidCode: {"The code is wrong, older than 5 minutes or of another app: the phone must call wx.login again, or the user tap the phone-number button again. Check that this is the secret and appid of the mini program that runs.",
+		"code 无效、超过 5 分钟或属于其他小程序：请前端重新调用 wx.login（手机号则请用户重新点击按钮），并核对 appid 与运行的小程序一致。"},
 	CodeInvalidURL: {"WeChat has nothing at this path or method: check the base URL.",
 		"接口地址或请求方法错误：请检查接口地址配置。"},
 	CodeInvalidArguments: {"An argument is wrong: errmsg names it.",
@@ -343,8 +346,8 @@ var hints = map[ErrCode]text{
 		"调用过于频繁：请 1 分钟后重试。"},
 	CodeDailyLimit: {"The quota of the day is used up: try again tomorrow, or reset it with clear_quota.",
 		"当日调用额度已用完：请次日重试，或用 clear_quota 重置。"},
-	CodeMinuteLimit: {"Too many logins within a minute: wait a minute, then let the phone call wx.login again.",
-		"一分钟内调用过多：请 1 分钟后由前端重新调用 wx.login。"},
+	CodeMinuteLimit: {"Too many requests within a minute: wait a minute; a login then takes a new code, for which the phone calls wx.login again.",
+		"一分钟内调用过多：请 1 分钟后重试；登录须由前端重新调用 wx.login 取得新 code。"},
 	CodeDataFormat: {"The data of the request is not in WeChat's form: errmsg says where.",
 		"请求数据格式错误：请按 errmsg 修改。"},
 	CodeUnauthorized: {"This mini program may not use this API: apply for it in the mini program's console.",

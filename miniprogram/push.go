@@ -425,7 +425,9 @@ func (r *Receiver) sealReply(message []byte, asJSON bool) ([]byte, error) {
 	return replyTo(r.keys[0], *r.token, r.appID, message, random[:16], r.now(), nonce, asJSON)
 }
 
-func replyTo(key *[32]byte, token Secret, appID string, message, random []byte, at time.Time, nonce string, asJSON bool) ([]byte, error) {
+func replyTo(
+	key *[32]byte, token Secret, appID string, message, random []byte, at time.Time, nonce string, asJSON bool,
+) ([]byte, error) {
 	encrypted := seal(key, appID, message, random)
 	v := struct {
 		XMLName   xml.Name `json:"-" xml:"xml"`
@@ -554,8 +556,8 @@ func readPush(message []byte) (*Push, error) {
 		return nil, fmt.Errorf("%w: %w", ErrBadMessage, err)
 	}
 	p := &Push{
-		ToUserName: fields["ToUserName"], FromUserName: fields["FromUserName"], MsgType: fields["MsgType"], EventName: fields["Event"],
-		Fields: fields, Raw: message,
+		ToUserName: fields["ToUserName"], FromUserName: fields["FromUserName"], MsgType: fields["MsgType"],
+		EventName: fields["Event"], Fields: fields, Raw: message,
 	}
 	if p.MsgType == "" {
 		return nil, fmt.Errorf("%w: it has no MsgType", ErrBadMessage)
@@ -580,8 +582,9 @@ func readPush(message []byte) (*Push, error) {
 			p.Event = RemindShipping{order, at("pay_time"), fields["msg"]}
 		case "trade_manage_order_settlement":
 			p.Event = OrderSettlement{
-				Order: order, PaidAt: at("pay_time"), ShippedAt: at("shipped_time"), EstimatedAt: at("estimated_settlement_time"),
-				ConfirmedAt: at("confirm_receive_time"), SettledAt: at("settlement_time"),
+				Order: order, PaidAt: at("pay_time"), ShippedAt: at("shipped_time"),
+				EstimatedAt: at("estimated_settlement_time"), ConfirmedAt: at("confirm_receive_time"),
+				SettledAt: at("settlement_time"),
 			}
 		case "wxa_trade_controlled":
 			p.Event = TradeControlled{fields["msg"]}
@@ -640,7 +643,8 @@ func (s *seen) claim(ctx context.Context, signature string, at, now time.Time) (
 		delete(s.running, signature)
 		if handled {
 			s.handled[signature] = true
-			s.queue = append(s.queue, seenUntil{signature, at.Add(pushWindow)})
+			// Who came within the window and waited for this one looks when that is past.
+			s.queue = append(s.queue, seenUntil{signature, at.Add(pushWindow + pushBudget)})
 		}
 		close(done)
 	}, true, nil

@@ -599,7 +599,7 @@ func TestWhatIsSeenIsForgotten(t *testing.T) {
 	if r.Seen() != 101 { // those before are still accepted, and so remembered
 		t.Errorf("%d are remembered, want 101", r.Seen())
 	}
-	k.advance(time.Second)
+	k.advance(5 * time.Second)
 	send()
 	if r.Seen() != 2 {
 		t.Errorf("%d are remembered, want 2", r.Seen())

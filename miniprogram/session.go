@@ -60,7 +60,7 @@ func sessionRequest(path, openID string, key SessionKey) (request, error) {
 		return request{}, err
 	}
 	if key == "" || len(key) > 128 {
-		return request{}, &RequestError{"session_key", text{"it is what Code2Session returned", "应为 code2Session 返回的值"}, 0}
+		return request{}, mistake("session_key", "it is what Code2Session returned", "应为 code2Session 返回的值", 0)
 	}
 	signature := sessionSignature(key, nil)
 	return request{
@@ -80,7 +80,8 @@ func sessionSignature(key SessionKey, body []byte) string {
 
 func checkOpenID(field, openID string) error {
 	if openID == "" || len(openID) > 128 || !isWord(openID) {
-		return &RequestError{field, text{"it is what Code2Session returned under this appid", "应为同一 appid 下 code2Session 返回的 openid"}, CodeInvalidOpenID}
+		return mistake(field, "it is what Code2Session returned under this appid",
+			"应为同一 appid 下 code2Session 返回的 openid", CodeInvalidOpenID)
 	}
 	return nil
 }

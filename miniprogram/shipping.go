@@ -28,17 +28,20 @@ func (k OrderKey) check(merchant, outTradeNo, prefix string) error {
 	switch {
 	case k.TransactionID != "":
 		if len(k.TransactionID) > 32 || !isWord(k.TransactionID) {
-			return &RequestError{prefix + "transaction_id", text{"it is WeChat's number of the payment", "应为微信支付单号"}, CodeInvalidTransactionID}
+			return mistake(prefix+"transaction_id", "it is WeChat's number of the payment",
+				"应为微信支付单号", CodeInvalidTransactionID)
 		}
 	case k.MerchantID == "" && k.OutTradeNo == "":
-		return &RequestError{prefix + "transaction_id", text{"name the payment: by this, or by merchant id and out_trade_no",
-			"请用微信支付单号，或商户号加商户订单号指明支付单"}, CodeInvalidTransactionID}
+		return mistake(prefix+"transaction_id", "name the payment: by this, or by merchant id and out_trade_no",
+			"请用微信支付单号，或商户号加商户订单号指明支付单", CodeInvalidTransactionID)
 	case !digits(k.MerchantID):
-		return &RequestError{prefix + merchant, text{"it is the merchant's number, digits alone", "应为纯数字的商户号"}, CodeInvalidMerchantID}
+		return mistake(prefix+merchant, "it is the merchant's number, digits alone", "应为纯数字的商户号", CodeInvalidMerchantID)
 	case k.SubMerchantID != "" && !digits(k.SubMerchantID):
-		return &RequestError{prefix + "sub_" + merchant, text{"it is the sub-merchant's number, digits alone", "应为纯数字的子商户号"}, CodeInvalidMerchantID}
+		return mistake(prefix+"sub_"+merchant, "it is the sub-merchant's number, digits alone",
+			"应为纯数字的子商户号", CodeInvalidMerchantID)
 	case k.OutTradeNo == "" || len(k.OutTradeNo) > 32 || !isWord(strings.NewReplacer("|", "", "*", "").Replace(k.OutTradeNo)):
-		return &RequestError{prefix + outTradeNo, text{"it has 1 to 32 of 0-9 A-Z a-z _ - | *", "应为 1–32 位数字、字母或 _-|*"}, CodeInvalidOutTradeNo}
+		return mistake(prefix+outTradeNo, "it has 1 to 32 of 0-9 A-Z a-z _ - | *",
+			"应为 1–32 位数字、字母或 _-|*", CodeInvalidOutTradeNo)
 	}
 	return nil
 }
@@ -164,11 +167,12 @@ func (s SubOrder) json(prefix string) (shippingJSON, error) {
 		s.Delivery = DeliveryUnified
 	}
 	problem := func(field, en, zh string, c ErrCode) (shippingJSON, error) {
-		return none, &RequestError{prefix + field, text{en, zh}, c}
+		return none, mistake(prefix+field, en, zh, c)
 	}
 	switch {
 	case s.Logistics < LogisticsExpress || s.Logistics > LogisticsPickUp:
-		return problem("logistics_type", "it is 1 (express), 2 (same city), 3 (virtual) or 4 (pick-up)", "应为 1 快递、2 同城、3 虚拟或 4 自提", CodeInvalidLogistics)
+		return problem("logistics_type", "it is 1 (express), 2 (same city), 3 (virtual) or 4 (pick-up)",
+			"应为 1 快递、2 同城、3 虚拟或 4 自提", CodeInvalidLogistics)
 	case s.Delivery != DeliveryUnified && s.Delivery != DeliverySplit:
 		return problem("delivery_mode", "it is 1 (unified) or 2 (split)", "应为 1 统一发货或 2 分拆发货", CodeInvalidDeliveryMode)
 	case s.Delivery == DeliverySplit && s.Logistics != LogisticsExpress:
@@ -201,7 +205,7 @@ const companySF = "SF"
 
 func (i ShippingItem) check(logistics LogisticsType, prefix string) error {
 	problem := func(field, en, zh string, c ErrCode) error {
-		return &RequestError{prefix + field, text{en, zh}, c}
+		return mistake(prefix+field, en, zh, c)
 	}
 	switch {
 	case logistics == LogisticsExpress && i.TrackingNo == "":
@@ -209,9 +213,11 @@ func (i ShippingItem) check(logistics LogisticsType, prefix string) error {
 	case len(i.TrackingNo) > 128 || !isLine(i.TrackingNo):
 		return problem("tracking_no", "it has at most 128 bytes, on one line", "最长 128 字节，不含控制字符", CodeTrackingNoTooLong)
 	case logistics == LogisticsExpress && i.Company == "":
-		return problem("express_company", "express has a carrier, such as SF", "快递须填物流公司编码，如 SF", CodeExpressCompanyMissing)
+		return problem("express_company", "express has a carrier, such as SF",
+			"快递须填物流公司编码，如 SF", CodeExpressCompanyMissing)
 	case len(i.Company) > 128 || !isLine(i.Company):
-		return problem("express_company", "it is a carrier's code of at most 128 bytes", "应为物流公司编码，最长 128 字节", CodeExpressCompanyTooLong)
+		return problem("express_company", "it is a carrier's code of at most 128 bytes",
+			"应为物流公司编码，最长 128 字节", CodeExpressCompanyTooLong)
 	case strings.TrimSpace(i.Description) == "":
 		return problem("item_desc", "it says what is shipped", "请填写商品描述", CodeItemDescriptionEmpty)
 	case utf8.RuneCountInString(i.Description) > 120:
@@ -219,13 +225,15 @@ func (i ShippingItem) check(logistics LogisticsType, prefix string) error {
 	case !utf8.ValidString(i.Description):
 		return problem("item_desc", "it is not UTF-8", "不是 UTF-8 文本", CodeDataFormat)
 	case i.Company == companySF && i.ConsignorContact == "" && i.ReceiverContact == "":
-		return problem("contact", "SF needs the masked phone number of sender or receiver", "顺丰须填寄件人或收件人的掩码手机号", CodeInvalidShippingParameter)
+		return problem("contact", "SF needs the masked phone number of sender or receiver",
+			"顺丰须填寄件人或收件人的掩码手机号", CodeInvalidShippingParameter)
 	}
 	for _, c := range []struct{ field, value string }{
 		{"contact.consignor_contact", i.ConsignorContact}, {"contact.receiver_contact", i.ReceiverContact},
 	} {
 		if c.value != "" && !isMasked(c.value) {
-			return problem(c.field, "it is masked but for the last 4 digits, such as 189****1234", "须为掩码且最后 4 位可见，如 189****1234", CodeInvalidShippingParameter)
+			return problem(c.field, "it is masked but for the last 4 digits, such as 189****1234",
+				"须为掩码且最后 4 位可见，如 189****1234", CodeInvalidShippingParameter)
 		}
 	}
 	return nil
@@ -245,7 +253,8 @@ func isMasked(s string) bool {
 // MaskPhone hides the four digits before the last four: "18912341234" becomes "189****1234" and "+86-17712341234" becomes
 // "+86-177****1234". What has fewer than eight digits at its end is not a phone number and becomes "".
 func MaskPhone(number string) string {
-	if len(number) < 8 || strings.Trim(number[len(number)-8:], "0123456789") != "" || strings.Trim(number, "0123456789+-") != "" {
+	const digits = "0123456789"
+	if len(number) < 8 || strings.Trim(number[len(number)-8:], digits) != "" || strings.Trim(number, digits+"+-") != "" {
 		return ""
 	}
 	return number[:len(number)-8] + "****" + number[len(number)-4:]
@@ -261,7 +270,7 @@ func (c *Client) uploadTime(at time.Time) (string, error) {
 	}
 	at = at.In(beijing)
 	if at.Year() < 2000 || at.Year() > 9999 {
-		return "", &RequestError{"upload_time", text{"it is the time of shipping", "应为发货时间"}, CodeInvalidUploadTime}
+		return "", mistake("upload_time", "it is the time of shipping", "应为发货时间", CodeInvalidUploadTime)
 	}
 	return at.Format("2006-01-02T15:04:05.000Z07:00"), nil
 }
@@ -312,7 +321,7 @@ func (c *Client) UploadCombinedShippingInfo(ctx context.Context, s CombinedShipp
 			return err
 		}
 		if len(s.SubOrders) == 0 {
-			return &RequestError{"sub_orders", text{"it is empty", "不能为空"}, CodeInvalidShippingParameter}
+			return mistake("sub_orders", "it is empty", "不能为空", CodeInvalidShippingParameter)
 		}
 		var subs []shippingJSON
 		for i, sub := range s.SubOrders {
@@ -322,7 +331,8 @@ func (c *Client) UploadCombinedShippingInfo(ctx context.Context, s CombinedShipp
 				return err
 			}
 			if v.Order.Type != key.Type {
-				return &RequestError{prefix + "order_key.order_number_type", text{"it is that of the combined order", "须与合单的类型一致"}, CodeInvalidOrderNumberType}
+				return mistake(prefix+"order_key.order_number_type", "it is that of the combined order",
+					"须与合单的类型一致", CodeInvalidOrderNumberType)
 			}
 			subs = append(subs, v)
 		}
@@ -560,11 +570,12 @@ func (c *Client) orderPage(ctx context.Context, f OrderFilter, index string) (or
 	paid := payTimeRange{seconds(f.PaidFrom), seconds(f.PaidTo)}
 	switch {
 	case f.PageSize < 0 || f.PageSize > 100:
-		return orderPage{}, &RequestError{"page_size", text{"it is from 1 to 100", "应为 1–100"}, CodeInvalidShippingParameter}
+		return orderPage{}, mistake("page_size", "it is from 1 to 100", "应为 1–100", CodeInvalidShippingParameter)
 	case paid.Begin < 0 || paid.End < 0 || paid.Begin != 0 && paid.End != 0 && paid.Begin > paid.End:
-		return orderPage{}, &RequestError{"pay_time_range", text{"it begins before it ends", "开始时间应早于结束时间"}, CodeInvalidShippingParameter}
+		return orderPage{}, mistake("pay_time_range", "it begins before it ends",
+			"开始时间应早于结束时间", CodeInvalidShippingParameter)
 	case f.State < 0:
-		return orderPage{}, &RequestError{"order_state", text{"it is one of the states", "应为订单状态之一"}, CodeInvalidShippingParameter}
+		return orderPage{}, mistake("order_state", "it is one of the states", "应为订单状态之一", CodeInvalidShippingParameter)
 	}
 	if f.OpenID != "" {
 		if err := checkOpenID("openid", f.OpenID); err != nil {
@@ -611,7 +622,7 @@ func (c *Client) orderPage(ctx context.Context, f OrderFilter, index string) (or
 func (c *Client) NotifyConfirmReceive(ctx context.Context, key OrderKey, receivedAt time.Time) error {
 	q, err := key.query()
 	if err == nil && receivedAt.Unix() <= 0 {
-		err = &RequestError{"received_time", text{"it is when the goods arrived", "应为签收时间"}, CodeInvalidReceivedTime}
+		err = mistake("received_time", "it is when the goods arrived", "应为签收时间", CodeInvalidReceivedTime)
 	}
 	if err == nil {
 		err = c.post(ctx, "/wxa/sec/order/notify_confirm_receive", struct {
@@ -643,15 +654,17 @@ const orderNumber = "${商品订单号}"
 func (c *Client) UpdateOrderDetailPath(ctx context.Context, path string) error {
 	if !strings.Contains(path, orderNumber) {
 		return fmt.Errorf("set the page of orders: %w",
-			&RequestError{"path", text{"it holds " + orderNumber + ", which WeChat replaces", "须包含 " + orderNumber}, CodeInvalidPath})
+			mistake("path", "it holds "+orderNumber+", which WeChat replaces", "须包含 "+orderNumber, CodeInvalidPath))
 	}
 	return c.setPath(ctx, "/wxa/sec/order/update_order_detail_path", path, "set the page of orders")
 }
 
 func (c *Client) setPath(ctx context.Context, api, path, doing string) error {
 	var err error
-	if u, wrong := url.Parse(path); wrong != nil || path == "" || len(path) > 1024 || !isLine(path) || u.Scheme != "" || u.Host != "" {
-		err = &RequestError{"path", text{"it is a page of the mini program, such as pages/order/order", "应为小程序页面路径，如 pages/order/order"}, CodeInvalidPath}
+	u, wrong := url.Parse(path)
+	if wrong != nil || path == "" || len(path) > 1024 || !isLine(path) || u.Scheme != "" || u.Host != "" {
+		err = mistake("path", "it is a page of the mini program, such as pages/order/order",
+			"应为小程序页面路径，如 pages/order/order", CodeInvalidPath)
 	} else {
 		err = c.post(ctx, api, struct {
 			Path string `json:"path"`
@@ -719,12 +732,12 @@ func (c *Client) ReportSpecialOrder(ctx context.Context, s SpecialOrder) error {
 	delay, err := int64(0), error(nil)
 	switch {
 	case s.OrderID == "" || len(s.OrderID) > 64 || !isLine(s.OrderID):
-		err = &RequestError{"order_id", text{"it is the number of the order", "应为订单号"}, CodeSpecialOrderNotFound}
+		err = mistake("order_id", "it is the number of the order", "应为订单号", CodeSpecialOrderNotFound)
 	case s.Type == SpecialOrderTest:
 	case s.Type != SpecialOrderPreSale:
-		err = &RequestError{"type", text{"it is 1 (pre-sale) or 2 (test)", "应为 1 预售或 2 测试"}, CodeInvalidSpecialOrderType}
+		err = mistake("type", "it is 1 (pre-sale) or 2 (test)", "应为 1 预售或 2 测试", CodeInvalidSpecialOrderType)
 	case !s.DelayTo.After(c.now()) || s.DelayTo.After(c.now().AddDate(0, 0, 330)):
-		err = &RequestError{"delay_to", text{"it is in the next 330 days", "应在未来 330 天内"}, CodeInvalidSpecialOrderDelay}
+		err = mistake("delay_to", "it is in the next 330 days", "应在未来 330 天内", CodeInvalidSpecialOrderDelay)
 	default:
 		delay = s.DelayTo.Unix()
 	}

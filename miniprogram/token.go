@@ -140,7 +140,9 @@ func (s *tokens) cached(ctx context.Context, refused AccessToken) (AccessToken, 
 func same(a, b AccessToken) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
 // share runs f, or where somebody else does waits for what comes of that, which will do unless it is the refused token.
-func (s *tokens) share(ctx context.Context, forced bool, refused AccessToken, f func() (AccessToken, error)) (AccessToken, error) {
+func (s *tokens) share(
+	ctx context.Context, forced bool, refused AccessToken, f func() (AccessToken, error),
+) (AccessToken, error) {
 	for {
 		s.mu.Lock()
 		other := s.flight

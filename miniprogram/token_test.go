@@ -233,6 +233,71 @@ func TestForceRefresh(t *testing.T) {
 	}
 }
 
+// A forced refresh is not satisfied by a request that asked for no such thing, and two forced ones at once are one.
+func TestForceRefreshWaitsForItsTurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		c := f.client()
+		release := make(chan struct{})
+		f.hook = func(*http.Request) { <-release }
+		var all sync.WaitGroup
+		all.Go(func() {
+			if _, err := c.AccessToken(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		for range 3 {
+			all.Go(func() {
+				if err := c.ForceRefreshAccessToken(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		release <- struct{}{} // the first request ends; one of the others sends the second
+		synctest.Wait()
+		close(release)
+		all.Wait()
+		if got := fmt.Sprint(f.forced()); got != "[false true]" {
+			t.Errorf("force_refresh was %s, want [false true]", got)
+		}
+	})
+}
+
+// A refused token is gone also where no other one can be had.
+func TestRefusedTokenIsNotUsedAgain(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	down := false
+	shared := &mapCache{}
+	c := f.client(miniprogram.WithTokenCache(shared), miniprogram.WithHTTPClient(&http.Client{Transport: inMemory{http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if down && r.URL.Path == tokenPath {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		f.ServeHTTP(w, r)
+	})}}))
+	mustAsk(t, c)
+	f.invalidate()
+	down = true
+	asked := f.count(managedPath)
+	for range 3 {
+		if _, err := c.IsTradeManaged(t.Context()); !errors.Is(err, miniprogram.ErrNoAnswer) {
+			t.Errorf("IsTradeManaged: %v", err)
+		}
+	}
+	if got := f.count(managedPath) - asked; got != 1 {
+		t.Errorf("%d requests with a token that was refused, want 1", got)
+	}
+	if got, err := shared.Get(t.Context(), appID); err != nil || got != (miniprogram.Token{}) {
+		t.Errorf("the cache holds %v, %v", got, err)
+	}
+	down = false
+	mustAsk(t, c)
+}
+
 // mapCache is a TokenCache as one on a database would be: it keeps texts.
 type mapCache struct {
 	mu     sync.Mutex

@@ -40,7 +40,8 @@ func (c *Client) PhoneNumber(ctx context.Context, code, openID string) (PhoneNum
 
 func (c *Client) phoneNumber(ctx context.Context, code, openID string) (PhoneNumber, error) {
 	if code == "" || len(code) > 512 {
-		return PhoneNumber{}, &RequestError{"code", text{"it is what the phone-number button yields", "应为手机号按钮返回的 code"}, CodeInvalidCode}
+		return PhoneNumber{}, mistake("code", "it is what the phone-number button yields",
+			"应为手机号按钮返回的 code", CodeInvalidCode)
 	}
 	if openID != "" {
 		if err := checkOpenID("openid", openID); err != nil {
@@ -151,7 +152,9 @@ func (c *Client) paidUnionID(ctx context.Context, openID string, o OrderKey) (st
 	var v struct {
 		UnionID string `json:"unionid"`
 	}
-	err := c.call(ctx, request{method: http.MethodGet, path: "/wxa/getpaidunionid", query: query, hide: []string{"openid", openID}}, &v)
+	err := c.call(ctx, request{
+		method: http.MethodGet, path: "/wxa/getpaidunionid", query: query, hide: []string{"openid", openID},
+	}, &v)
 	if err == nil && v.UnionID == "" {
 		err = fmt.Errorf("%w: the answer holds no union id", ErrNoAnswer)
 	}
@@ -172,7 +175,7 @@ func (c *Client) CheckEncryptedData(ctx context.Context, encryptedData string) (
 
 func (c *Client) checkEncryptedData(ctx context.Context, encryptedData string) (time.Time, error) {
 	if encryptedData == "" {
-		return time.Time{}, &RequestError{"encrypted_msg_hash", text{"there is no data", "没有加密数据"}, CodeEmptyBody}
+		return time.Time{}, mistake("encrypted_msg_hash", "there is no data", "没有加密数据", CodeEmptyBody)
 	}
 	var v struct {
 		Valid   *bool `json:"vaild"` // WeChat's spelling
@@ -215,7 +218,7 @@ type Quota struct {
 func (c *Client) Quota(ctx context.Context, path string) (Quota, error) {
 	if !strings.HasPrefix(path, "/") || len(path) > 256 {
 		return Quota{}, fmt.Errorf("ask for a quota: %w",
-			&RequestError{"cgi_path", text{"it is the path of an API and begins with /", "应为以 / 开头的接口路径"}, CodeInvalidURL})
+			mistake("cgi_path", "it is the path of an API and begins with /", "应为以 / 开头的接口路径", CodeInvalidURL))
 	}
 	var v struct {
 		Quota *struct {

@@ -176,6 +176,7 @@ func everyCall(ctx context.Context, c *miniprogram.Client) map[string]error {
 		Order: key, OpenID: openID, SubOrders: []miniprogram.SubOrder{{Order: key, Logistics: miniprogram.LogisticsVirtual, Items: item}},
 	})
 	_, errs["GetOrder"] = c.GetOrder(ctx, key)
+	errs["GetOrderList"] = nil
 	for _, err := range c.GetOrderList(ctx, miniprogram.OrderFilter{OpenID: openID}) {
 		errs["GetOrderList"] = err
 	}
