@@ -108,7 +108,7 @@ func TestHelpIsComplete(t *testing.T) {
 	}
 	for _, lang := range []string{"zh", "en"} {
 		_, out, _ := runIt(t, "--lang", lang)
-		for _, command := range []string{"dev", "serve", "sandbox", "init", "version"} {
+		for _, command := range []string{"dev", "serve", "sandbox", "init", "apikey", "sign", "verify", "decrypt", "version"} {
 			if !strings.Contains(out, "\n  "+command+" ") {
 				t.Errorf("%s is not in the help:\n%s", command, out)
 			}
