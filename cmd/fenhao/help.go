@@ -210,7 +210,7 @@ func unknownFlag(node *kong.Node, args []string) error {
 	}
 	for _, arg := range args {
 		name, _, _ := strings.Cut(arg, "=")
-		if !strings.HasPrefix(name, "-") || name == "-h" || strings.HasPrefix(name, "--") && slices.Contains(known, name[2:]) {
+		if !strings.HasPrefix(name, "-") || name == "-" || name == "-h" || strings.HasPrefix(name, "--") && slices.Contains(known, name[2:]) {
 			continue
 		}
 		if near := spell.Nearest(strings.TrimLeft(name, "-"), known); near != "" {

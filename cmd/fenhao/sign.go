@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -18,6 +19,7 @@ import (
 	"github.com/fenhao-pay/fenhao/internal/diagnose"
 	"github.com/fenhao-pay/fenhao/internal/settings"
 	"github.com/fenhao-pay/fenhao/wechatpay"
+	"github.com/fenhao-pay/fenhao/wechatpay/apiv2"
 )
 
 // SignCmd is `fenhao sign`.
@@ -53,7 +55,7 @@ func (c *SignCmd) Validate() error {
 	switch {
 	case c.V2 && c.V3:
 		return bothVersions
-	case c.SignType != "" && c.SignType != diagnose.MD5 && c.SignType != diagnose.HMACSHA256:
+	case c.SignType != "" && !knownSignType(c.SignType):
 		return unknownSignType(c.SignType)
 	case c.Timestamp < 0 || c.Timestamp > 99_999_999_999:
 		return failure("--timestamp %d 不是 Unix 秒（毫秒要除以 1000）", "--timestamp %d is not in Unix seconds (divide milliseconds by 1000)", c.Timestamp)
@@ -74,19 +76,21 @@ func (c *SignCmd) Validate() error {
 
 var bothVersions = text{"--v2 和 --v3 只能给一个", "give either --v2 or --v3"}
 
+func knownSignType(t string) bool { return t == string(apiv2.MD5) || t == string(apiv2.HMACSHA256) }
+
 func unknownSignType(t string) error {
 	return failure("--sign-type 只能是 MD5 或 HMAC-SHA256，不是 %q", "--sign-type is MD5 or HMAC-SHA256, not %q", t)
 }
 
 // signed is what the command prints.
 type signed struct {
-	Message    string         `json:"message"`        // for v2 with the key as [key]
-	Length     int            `json:"message_length"` // bytes, with the key itself
-	Signature  string         `json:"signature"`
-	SignType   string         `json:"sign_type"`
-	Header     string         `json:"authorization,omitempty"`
-	Parameters map[string]any `json:"parameters,omitempty"`
-	OpenSSL    string         `json:"openssl,omitempty"`
+	Message    string            `json:"message"`        // for v2 with the key as [key]
+	Length     int               `json:"message_length"` // bytes, with the key itself
+	Signature  string            `json:"signature"`
+	SignType   string            `json:"sign_type"`
+	Header     string            `json:"authorization,omitempty"`
+	Parameters map[string]string `json:"parameters,omitempty"`
+	OpenSSL    string            `json:"openssl,omitempty"`
 }
 
 // Run signs and prints. It reads files only.
@@ -213,74 +217,77 @@ func (c *SignCmd) signPay(e *env, at time.Time, nonce string) (signed, error) {
 	line := fmt.Sprintf(`printf '%%s\n' %s %s %s %s | openssl dgst -sha256 -sign %s | openssl base64 -A`,
 		shellQuote(p.AppID), shellQuote(p.TimeStamp), shellQuote(nonce), shellQuote(p.Package), shellQuote(k.file))
 	return signed{Message: string(message), Length: len(message), Signature: p.PaySign, SignType: p.SignType, OpenSSL: line,
-		Parameters: map[string]any{"timeStamp": p.TimeStamp, "nonceStr": p.NonceStr, "package": p.Package, "signType": p.SignType, "paySign": p.PaySign}}, nil
+		Parameters: map[string]string{"timeStamp": p.TimeStamp, "nonceStr": p.NonceStr, "package": p.Package, "signType": p.SignType, "paySign": p.PaySign}}, nil
 }
 
 // prepayID takes the id alone: package has the name in front of it, which is easily copied along.
 func prepayID(s string) string { return strings.TrimPrefix(s, "prepay_id=") }
 
 func (c *SignCmd) signV2(e *env, at time.Time, nonce string) (signed, error) {
-	key, err := apiv2Key(e, c.APIv2KeyFile, c.Config, c.Merchant)
+	secret, err := apiv2Key(e, c.APIv2KeyFile, c.Config, c.Merchant)
 	if err != nil {
 		return signed{}, err
 	}
-	f := diagnose.Form{Key: key, SignType: c.SignType}
+	key, err := apiv2.NewKey(secret.Reveal())
+	if err != nil {
+		return signed{}, err
+	}
+	k := apiv2.Credentials{MerchantID: c.MchID, Key: key, SignType: apiv2.SignType(c.SignType)}
 	if c.Pay {
-		if f.SignType == "" {
-			f.SignType = diagnose.MD5
+		if k.SignType == "" {
+			k.SignType = apiv2.MD5
 		}
-		f.Fields = []diagnose.Field{{Name: "appId", Value: c.AppID}, {Name: "timeStamp", Value: strconv.FormatInt(at.Unix(), 10)},
-			{Name: "nonceStr", Value: nonce}, {Name: "package", Value: "prepay_id=" + prepayID(c.PrepayID)}, {Name: "signType", Value: f.SignType}}
-	} else {
-		data, err := e.readFile(c.Params)
+		p, err := k.PayParameters(c.AppID, prepayID(c.PrepayID), at, nonce)
 		if err != nil {
 			return signed{}, err
 		}
-		if f.Fields, err = diagnose.ParseFields(data); err != nil {
-			return signed{}, about(c.Params, err)
-		}
-		if err := c.chooseType(e, &f); err != nil {
-			return signed{}, err
-		}
+		return signedV2(apiv2.Fields{{Name: "appId", Value: p.AppID}, {Name: "timeStamp", Value: p.TimeStamp}, {Name: "nonceStr", Value: p.NonceStr},
+			{Name: "package", Value: p.Package}, {Name: "signType", Value: p.SignType}}, p.PaySign, k.SignType,
+			map[string]string{"timeStamp": p.TimeStamp, "nonceStr": p.NonceStr, "package": p.Package, "signType": p.SignType, "paySign": p.PaySign}), nil
 	}
-	signature, err := f.Sign()
+	data, err := e.readFile(c.Params)
 	if err != nil {
 		return signed{}, err
 	}
-	message := f.Message() + "&key="
-	s := signed{Message: message + "[key]", Length: len(message) + len(key.Reveal()), Signature: signature, SignType: f.SignType}
-	if c.Pay {
-		s.Parameters = map[string]any{"paySign": signature}
-		for _, x := range f.Fields[1:] { // appId is signed, but no argument
-			s.Parameters[x.Name] = x.Value
-		}
+	fields, err := diagnose.ParseFields(data)
+	if err != nil {
+		return signed{}, about(c.Params, err)
 	}
-	return s, nil
+	if k.SignType, err = chooseType(e, fields, k.SignType); err != nil {
+		return signed{}, err
+	}
+	signature, err := k.Sign(fields)
+	if err != nil {
+		return signed{}, err
+	}
+	return signedV2(fields, signature, k.SignType, nil), nil
+}
+
+// signedV2 shows the signed text with [key] in the place of the key, which has 32 bytes.
+func signedV2(fields apiv2.Fields, signature string, t apiv2.SignType, parameters map[string]string) signed {
+	message := apiv2.Message(fields) + "&key="
+	return signed{Message: message + "[key]", Length: len(message) + 32, Signature: signature, SignType: string(t), Parameters: parameters}
 }
 
 // chooseType takes the sign type from the flag, else from the parameters, else MD5 as WeChat Pay does, and says so where
 // they disagree.
-func (c *SignCmd) chooseType(e *env, f *diagnose.Form) error {
-	named := ""
-	for _, x := range f.Fields {
-		if x.Name == "sign_type" || x.Name == "signType" {
-			named = x.Value
-		}
-	}
+func chooseType(e *env, fields apiv2.Fields, flag apiv2.SignType) (apiv2.SignType, error) {
+	named := apiv2.SignType(cmp.Or(fields.Get("sign_type"), fields.Get("signType")))
 	switch {
-	case f.SignType == "" && named == "":
-		f.SignType = diagnose.MD5
-	case f.SignType == "":
-		if f.SignType = named; named != diagnose.MD5 && named != diagnose.HMACSHA256 {
-			return failure("参数里的 sign_type 是 %q：只有 MD5 和 HMAC-SHA256", "the parameters have sign_type %q: there are only MD5 and HMAC-SHA256", named)
+	case flag == "" && named == "":
+		return apiv2.MD5, nil
+	case flag == "":
+		if !knownSignType(string(named)) {
+			return "", failure("参数里的 sign_type 是 %q：只有 MD5 和 HMAC-SHA256", "the parameters have sign_type %q: there are only MD5 and HMAC-SHA256", named)
 		}
-	case named == "" && f.SignType == diagnose.HMACSHA256:
+		return named, nil
+	case named == "" && flag == apiv2.HMACSHA256:
 		e.note("参数里没有 sign_type：微信支付会按 MD5 验签。加上 sign_type=HMAC-SHA256 再签名",
 			"the parameters have no sign_type, so WeChat Pay takes MD5: add sign_type=HMAC-SHA256 and sign again")
-	case named != "" && named != f.SignType:
-		e.note("参数里的 sign_type 是 %s，与 --sign-type %s 不一致", "the parameters have sign_type %s, which is not --sign-type %s", named, f.SignType)
+	case named != "" && named != flag:
+		e.note("参数里的 sign_type 是 %s，与 --sign-type %s 不一致", "the parameters have sign_type %s, which is not --sign-type %s", named, flag)
 	}
-	return nil
+	return flag, nil
 }
 
 // signer is what a merchant signs with, and where its key lies.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/fenhao-pay/fenhao/internal/diagnose"
 	"github.com/fenhao-pay/fenhao/internal/settings"
+	"github.com/fenhao-pay/fenhao/wechatpay/apiv2"
 )
 
 // VerifyCmd is `fenhao verify`.
@@ -48,7 +49,7 @@ func (c *VerifyCmd) Validate() error {
 		return text{"--v2 需要 --xml FILE", "--v2 takes --xml FILE"}
 	case c.V2 && c.Request:
 		return text{"--v2 不需要 --request：请求、应答和通知的签名方法相同", "--v2 goes without --request: requests, answers and notifications are signed alike"}
-	case c.SignType != "" && c.SignType != diagnose.MD5 && c.SignType != diagnose.HMACSHA256:
+	case c.SignType != "" && !knownSignType(c.SignType):
 		return unknownSignType(c.SignType)
 	case !c.V2 && c.XML != "":
 		return text{"--xml 用于 --v2", "--xml goes with --v2"}
@@ -236,7 +237,7 @@ func (c *VerifyCmd) verifyV2(e *env) (diagnose.Report, error) {
 	if err != nil {
 		return diagnose.Report{}, err
 	}
-	return diagnose.Form{Fields: fields, Key: key, SignType: c.SignType}.Diagnose(), nil
+	return diagnose.Form{Fields: fields, Key: key, SignType: apiv2.SignType(c.SignType)}.Diagnose(), nil
 }
 
 var marks = map[diagnose.State]string{diagnose.Right: "✔", diagnose.Wrong: "✖", diagnose.Unknown: "–"}

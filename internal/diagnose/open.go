@@ -77,7 +77,7 @@ func OpenResource(r Resource, key Secret) ([]byte, error) {
 	case len(r.Nonce) != gcmNonce:
 		return nil, say("nonce 有 %d 个字符，应为 %d 个：它被截断或改动了", "the nonce has %d characters, it ought to have %d: it was cut off or changed", len(r.Nonce), gcmNonce)
 	}
-	sealed, err := base64.StdEncoding.Strict().DecodeString(r.Ciphertext)
+	sealed, err := decodeBase64(r.Ciphertext)
 	if err != nil {
 		return nil, notBase64(r.Ciphertext, func(mended string) bool {
 			_, err := k.Decrypt(r.Nonce, r.AssociatedData, mended)
@@ -118,6 +118,14 @@ func looksDecrypted(key []byte, nonce string, sealed []byte) bool {
 	plain := make([]byte, min(len(sealed)-16, 64))
 	cipher.NewCTR(block, counter).XORKeyStream(plain, sealed[:len(plain)])
 	return bytes.HasPrefix(plain, []byte(`{"`)) || bytes.HasPrefix(plain, []byte("-----BEGIN"))
+}
+
+// decodeBase64 is strict: encoding/base64 passes over line ends, which the SDKs refuse.
+func decodeBase64(s string) ([]byte, error) {
+	if i := strings.IndexAny(s, "\r\n"); i >= 0 {
+		return nil, base64.CorruptInputError(i)
+	}
+	return base64.StdEncoding.Strict().DecodeString(s)
 }
 
 // notBase64 says what is wrong about a ciphertext as written. opens reports whether a repaired one can be decrypted.
@@ -163,10 +171,10 @@ func OpenRefund(reqInfo string, key Secret) ([]byte, error) {
 		return nil, err
 	}
 	reqInfo = strings.TrimSpace(reqInfo) // XML is often indented
-	sealed, err := base64.StdEncoding.Strict().DecodeString(reqInfo)
+	sealed, err := decodeBase64(reqInfo)
 	if err != nil {
 		return nil, notBase64(reqInfo, func(mended string) bool {
-			sealed, err := base64.StdEncoding.Strict().DecodeString(mended)
+			sealed, err := decodeBase64(mended)
 			return err == nil && openECB(block, sealed) != nil
 		})
 	}

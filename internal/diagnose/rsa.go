@@ -8,7 +8,6 @@ import (
 	_ "crypto/sha1"
 	_ "crypto/sha256"
 	_ "crypto/sha512"
-	"encoding/base64"
 	"encoding/hex"
 	"math/big"
 	"net/url"
@@ -70,7 +69,7 @@ type signatureValue struct {
 // that give Base64 of size bytes.
 func readings(text string, size int) []signatureValue {
 	var all []signatureValue
-	if raw, err := base64.StdEncoding.Strict().DecodeString(text); err == nil && !strings.ContainsAny(text, "\r\n") {
+	if raw, err := decodeBase64(text); err == nil {
 		all = append(all, signatureValue{raw: raw})
 	}
 	type repair struct {
@@ -113,7 +112,7 @@ func readings(text string, size int) []signatureValue {
 				s, edits = mended, append(edits, r.edit)
 			}
 		}
-		if raw, err := base64.StdEncoding.Strict().DecodeString(s); err == nil && len(raw) == size && len(edits) > 0 {
+		if raw, err := decodeBase64(s); err == nil && len(raw) == size && len(edits) > 0 {
 			all = append(all, signatureValue{raw, edits})
 		}
 	}

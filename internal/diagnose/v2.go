@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/hmac"
 	"crypto/md5"
 	"crypto/sha256"
@@ -15,33 +16,26 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/fenhao-pay/fenhao/wechatpay/apiv2"
 )
 
 // Secret is a key as text, revealed only to compute with it.
 type Secret interface{ Reveal() string }
 
-// Field is one parameter of API v2.
-type Field struct{ Name, Value string }
-
-// The algorithms of API v2, as WeChat Pay spells them.
-const (
-	MD5        = "MD5"
-	HMACSHA256 = "HMAC-SHA256"
-)
-
 // Form is a message of API v2, or the parameters of wx.requestPayment, with its signature in the field sign or paySign.
 type Form struct {
-	Fields   []Field // in the order of the document
+	Fields   apiv2.Fields // in the order of the document
 	Key      Secret
-	SignType string // that is expected; "" for what the form says, else for what the signature's length says
+	SignType apiv2.SignType // that is expected; "" for what the form says, else for what the signature's length says
 }
 
 // ParseFields reads parameters: XML of one level, a JSON object, lines of name=value, or a=1&b=2 as it is signed. Values
 // stay as they are, blanks included. A parameter called key is left out of name=value text: it is the API key of a
 // signed text.
-func ParseFields(data []byte) ([]Field, error) {
+func ParseFields(data []byte) (apiv2.Fields, error) {
 	data = bytes.TrimPrefix(data, []byte(bom))
-	var fields []Field
+	var fields apiv2.Fields
 	var err error
 	switch text := bytes.TrimSpace(data); {
 	case len(text) == 0:
@@ -61,7 +55,7 @@ func ParseFields(data []byte) ([]Field, error) {
 				return nil, say("读不懂参数 %q：应为 名称=值", "the parameter %q can't be read: it ought to be name=value", shorten(line))
 			}
 			if found && name != "key" {
-				fields = append(fields, Field{name, value})
+				fields = append(fields, apiv2.Field{Name: name, Value: value})
 			}
 		}
 	}
@@ -78,9 +72,9 @@ func ParseFields(data []byte) ([]Field, error) {
 // fieldsOfXML reads the children of the root. Nothing outside of the document is ever looked at: a DOCTYPE is refused.
 //
 // Source: vendor notice "关于XML解析存在的安全问题指引" of 2018.
-func fieldsOfXML(data []byte) ([]Field, error) {
+func fieldsOfXML(data []byte) (apiv2.Fields, error) {
 	d := xml.NewDecoder(bytes.NewReader(data))
-	var fields []Field
+	var fields apiv2.Fields
 	depth := 0
 	for {
 		t, err := d.RawToken()
@@ -95,7 +89,7 @@ func fieldsOfXML(data []byte) ([]Field, error) {
 			return nil, Text{"XML 里有 DOCTYPE：拒绝读取，微信支付的消息没有它", "the XML has a DOCTYPE and is not read: WeChat Pay's messages have none"}
 		case xml.StartElement:
 			if depth++; depth == 2 {
-				fields = append(fields, Field{Name: t.Name.Local})
+				fields = append(fields, apiv2.Field{Name: t.Name.Local})
 			}
 			if depth > 2 {
 				return nil, say("%s 里还有元素：v2 的 XML 只有一层", "there are elements inside of %s: API v2 has one level", fields[len(fields)-1].Name)
@@ -110,12 +104,12 @@ func fieldsOfXML(data []byte) ([]Field, error) {
 	}
 }
 
-func fieldsOfJSON(data []byte) ([]Field, error) {
+func fieldsOfJSON(data []byte) (apiv2.Fields, error) {
 	if !json.Valid(data) {
 		return nil, Text{"不是合法的 JSON", "it is not JSON"}
 	}
 	n := grow(lex(string(data)))
-	var fields []Field
+	var fields apiv2.Fields
 	for i, item := range n.items {
 		var name string
 		_ = json.Unmarshal([]byte(n.keys[i]), &name) // a key of valid JSON
@@ -130,7 +124,7 @@ func fieldsOfJSON(data []byte) ([]Field, error) {
 		case value == "null":
 			value = ""
 		}
-		fields = append(fields, Field{name, value})
+		fields = append(fields, apiv2.Field{Name: name, Value: value})
 	}
 	return fields, nil
 }
@@ -145,31 +139,23 @@ func (f Form) get(name string) string {
 	return ""
 }
 
+// signedFields returns the fields without the signature, which has another name on the phone than elsewhere.
+func (f Form) signedFields() apiv2.Fields {
+	return slices.DeleteFunc(slices.Clone(f.Fields), func(x apiv2.Field) bool { return x.Name == "paySign" })
+}
+
 // given returns the signature that f carries.
 func (f Form) given() string { return f.get("sign") + f.get("paySign") }
 
-// Message returns the text that is signed, up to &key=: sorted by name, without sign and empty values.
-//
-// Source: v2 manual, "安全规范" (chapter 4_3).
-func (f Form) Message() string { return joinFields(f.Fields, byName, false) }
-
-// Sign returns the signature of f under its SignType, in upper-case hexadecimal.
-func (f Form) Sign() (string, error) {
-	switch f.SignType {
-	case MD5, HMACSHA256:
-		return hash(f.SignType, f.Message()+"&key=", f.Key.Reveal()), nil
-	}
-	return "", say("签名类型 %q 不对：只有 MD5 和 HMAC-SHA256", "there is no sign type %q: only MD5 and HMAC-SHA256", f.SignType)
-}
-
-// hash computes the signature of text, with key behind it.
-func hash(signType, text, key string) string {
+// hash computes the signature of text with key behind it, also where both are wrong, which apiv2 refuses. Without a sign
+// type it is plain SHA-256.
+func hash(signType apiv2.SignType, text, key string) string {
 	text += key
 	switch signType {
-	case MD5:
+	case apiv2.MD5:
 		s := md5.Sum([]byte(text))
 		return strings.ToUpper(hex.EncodeToString(s[:]))
-	case HMACSHA256:
+	case apiv2.HMACSHA256:
 		h := hmac.New(sha256.New, []byte(key))
 		h.Write([]byte(text)) // never fails
 		return strings.ToUpper(hex.EncodeToString(h.Sum(nil)))
@@ -178,11 +164,11 @@ func hash(signType, text, key string) string {
 	return strings.ToUpper(hex.EncodeToString(s[:]))
 }
 
-func byName(fields []Field) {
-	slices.SortStableFunc(fields, func(a, b Field) int { return strings.Compare(a.Name, b.Name) })
+func byName(fields apiv2.Fields) {
+	slices.SortStableFunc(fields, func(a, b apiv2.Field) int { return strings.Compare(a.Name, b.Name) })
 }
 
-func joinFields(fields []Field, sort func([]Field), empties bool) string {
+func joinFields(fields apiv2.Fields, sort func(apiv2.Fields), empties bool) string {
 	fields = slices.Clone(fields)
 	sort(fields)
 	var pairs []string
@@ -199,7 +185,7 @@ func joinFields(fields []Field, sort func([]Field), empties bool) string {
 // A keyed hash, other than an RSA signature, does not tell whether the key or the text is wrong. What is named is proven
 // all the same, since only that text with that key gives the signature.
 func (f Form) Diagnose() Report {
-	r := Report{Message: f.Message()}
+	r := Report{Message: apiv2.Message(f.signedFields())}
 	key, given := f.Key.Reveal(), strings.ToUpper(f.given())
 	n := 0
 	for _, x := range f.Fields {
@@ -212,17 +198,17 @@ func (f Form) Diagnose() Report {
 		r.unsigned(f)
 		return r
 	}
-	named := f.get("sign_type") + f.get("signType")
+	named := apiv2.SignType(f.get("sign_type") + f.get("signType"))
 	expected := f.SignType
 	if expected == "" {
 		expected = named
 	}
-	byLength := map[int]string{32: MD5, 64: HMACSHA256}[len(given)]
+	byLength := map[int]apiv2.SignType{32: apiv2.MD5, 64: apiv2.HMACSHA256}[len(given)]
 	if expected == "" {
 		expected = byLength
 	}
 	if _, err := hex.DecodeString(given); err != nil || byLength == "" {
-		r.check("signature", Wrong, say("%d 个字符：MD5 是 32 位、HMAC-SHA256 是 64 位十六进制", "it has %d characters: MD5 has 32 hexadecimal digits, HMAC-SHA256 has 64", len(given)))
+		r.check("signature", Wrong, say("%d 个字符：apiv2.MD5 是 32 位、HMAC-SHA256 是 64 位十六进制", "it has %d characters: apiv2.MD5 has 32 hexadecimal digits, HMAC-SHA256 has 64", len(given)))
 		r.check("key", Unknown, unjudged)
 		return r
 	}
@@ -267,11 +253,11 @@ func (f Form) Diagnose() Report {
 	return r.conclude(len(edits) == 0)
 }
 
-func other(signType string) string {
-	if signType == MD5 {
-		return HMACSHA256
+func other(signType apiv2.SignType) apiv2.SignType {
+	if signType == apiv2.MD5 {
+		return apiv2.HMACSHA256
 	}
-	return MD5
+	return apiv2.MD5
 }
 
 // unsigned tells about a form without a signature.
@@ -291,15 +277,15 @@ func (r *Report) unsigned(f Form) {
 
 // formVariant is a text that may have been signed.
 type formVariant struct {
-	fields []Field
-	sort   func([]Field)
+	fields apiv2.Fields
+	sort   func(apiv2.Fields)
 	empty  bool
 	edits  []edit
 }
 
 // search finds the text and key that give the signature, with the fewest changes up to two. It returns nil where none
 // does.
-func (f Form) search(given, byLength string) (*string, []edit) {
+func (f Form) search(given string, byLength apiv2.SignType) (*string, []edit) {
 	key := f.Key.Reveal()
 	type way struct {
 		sign  func(text string) string
@@ -321,9 +307,9 @@ func (f Form) search(given, byLength string) (*string, []edit) {
 		}
 	}
 	leftOut := of(KeyLeftOut, "签名时没有拼接 &key=API密钥", "&key= and the API key were not appended")
-	if byLength == MD5 {
-		ways = append(ways, way{func(text string) string { return hash(MD5, text, "") }, leftOut},
-			way{func(text string) string { return hash(MD5, text, key) }, of(KeyLeftOut, "签名时密钥前没有 &key=", "&key= is missing before the API key")})
+	if byLength == apiv2.MD5 {
+		ways = append(ways, way{func(text string) string { return hash(apiv2.MD5, text, "") }, leftOut},
+			way{func(text string) string { return hash(apiv2.MD5, text, key) }, of(KeyLeftOut, "签名时密钥前没有 &key=", "&key= is missing before the API key")})
 	} else {
 		ways = append(ways, way{func(text string) string {
 			h := hmac.New(sha256.New, []byte(key))
@@ -385,7 +371,7 @@ func (v formVariant) changes() []formVariant {
 			all = append(all, changed)
 		}
 	}
-	mapped := func(f func(Field) (Field, bool)) formVariant {
+	mapped := func(f func(apiv2.Field) (apiv2.Field, bool)) formVariant {
 		changed := formVariant{sort: v.sort, empty: v.empty}
 		for _, x := range v.fields {
 			if x, keep := f(x); keep {
@@ -395,29 +381,29 @@ func (v formVariant) changes() []formVariant {
 		return changed
 	}
 	values := func(code Code, zh, en string, f func(string) string) {
-		add(mapped(func(x Field) (Field, bool) { return Field{x.Name, f(x.Value)}, true }), code, "fields", Text{zh, en})
+		add(mapped(func(x apiv2.Field) (apiv2.Field, bool) { return apiv2.Field{Name: x.Name, Value: f(x.Value)}, true }), code, "fields", Text{zh, en})
 	}
-	without := func(code Code, text Text, drop func(Field) bool) {
-		add(mapped(func(x Field) (Field, bool) { return x, !drop(x) }), code, "fields", text)
+	without := func(code Code, text Text, drop func(apiv2.Field) bool) {
+		add(mapped(func(x apiv2.Field) (apiv2.Field, bool) { return x, !drop(x) }), code, "fields", text)
 	}
 
 	if !v.empty {
 		add(formVariant{fields: v.fields, empty: true}, EmptyValues, "fields", Text{"签名时包含了值为空的参数", "parameters with an empty value were signed"})
 		for _, x := range v.fields { // some of them
 			if x.Value == "" {
-				add(formVariant{fields: slices.DeleteFunc(slices.Clone(v.fields), func(y Field) bool { return y.Value == "" && y != x }), empty: true},
+				add(formVariant{fields: slices.DeleteFunc(slices.Clone(v.fields), func(y apiv2.Field) bool { return y.Value == "" && y != x }), empty: true},
 					EmptyValues, "fields", say("签名时包含了值为空的参数 %s", "the parameter %s was signed, which is empty", x.Name))
 			}
 		}
 	}
-	without(SignTypeRemoved, Text{"签名时去掉了 sign_type", "sign_type was left out when signing"}, func(x Field) bool { return x.Name == "sign_type" || x.Name == "signType" })
-	if !slices.ContainsFunc(v.fields, func(x Field) bool { return x.Name == "sign_type" || x.Name == "signType" }) {
-		for _, t := range []string{MD5, HMACSHA256} {
-			add(formVariant{fields: append(slices.Clone(v.fields), Field{"sign_type", t}), empty: v.empty}, SignTypeRemoved, "fields",
+	without(SignTypeRemoved, Text{"签名时去掉了 sign_type", "sign_type was left out when signing"}, func(x apiv2.Field) bool { return x.Name == "sign_type" || x.Name == "signType" })
+	if !slices.ContainsFunc(v.fields, func(x apiv2.Field) bool { return x.Name == "sign_type" || x.Name == "signType" }) {
+		for _, t := range []apiv2.SignType{apiv2.MD5, apiv2.HMACSHA256} {
+			add(formVariant{fields: append(slices.Clone(v.fields), apiv2.Field{Name: "sign_type", Value: string(t)}), empty: v.empty}, SignTypeRemoved, "fields",
 				say("签名时有 sign_type=%s，这里没有", "sign_type=%s was signed, which is not here", t))
 		}
 	}
-	without(ZeroDropped, Text{`签名时去掉了值为 0 的参数`, `parameters with the value 0 were left out when signing`}, func(x Field) bool { return x.Value == "0" })
+	without(ZeroDropped, Text{`签名时去掉了值为 0 的参数`, `parameters with the value 0 were left out when signing`}, func(x apiv2.Field) bool { return x.Value == "0" })
 	values(LeadingZeros, "签名时数字开头的 0 被去掉了", "zeros in front of numbers were dropped when signing", stripZeros)
 	for i, x := range v.fields {
 		if !number.MatchString(x.Value) || x.Name == "sign" {
@@ -461,29 +447,32 @@ func (v formVariant) changes() []formVariant {
 	})
 	values(ValueBlanks, "签名时值首尾的空白被去掉了", "blanks around values were dropped when signing", strings.TrimSpace)
 	without(FieldsLeftOut, Text{"签名时没有包含 return_code 和 return_msg", "return_code and return_msg were left out when signing"},
-		func(x Field) bool { return x.Name == "return_code" || x.Name == "return_msg" })
+		func(x apiv2.Field) bool { return x.Name == "return_code" || x.Name == "return_msg" })
 	without(FieldsLeftOut, Text{"签名时没有包含代金券参数（coupon_…）", "the parameters of coupons (coupon_…) were left out when signing"},
-		func(x Field) bool { return strings.HasPrefix(x.Name, "coupon_") })
+		func(x apiv2.Field) bool { return strings.HasPrefix(x.Name, "coupon_") })
 	for _, gone := range v.fields {
-		without(FieldsLeftOut, say("签名时没有包含 %s", "%s was left out when signing", gone.Name), func(x Field) bool { return x.Name == gone.Name })
+		without(FieldsLeftOut, say("签名时没有包含 %s", "%s was left out when signing", gone.Name), func(x apiv2.Field) bool { return x.Name == gone.Name })
 	}
 	names := func(f func(string) string) {
-		add(mapped(func(x Field) (Field, bool) { return Field{f(x.Name), x.Value}, true }), NameCase, "fields",
-			Text{"签名时参数名的大小写或写法不同", "names were spelled otherwise when signing"})
+		text := Text{"签名时参数名的大小写或写法不同", "names were spelled otherwise when signing"}
+		add(mapped(func(x apiv2.Field) (apiv2.Field, bool) { return apiv2.Field{Name: f(x.Name), Value: x.Value}, true }), NameCase, "fields", text)
+		for _, one := range v.fields {
+			add(mapped(func(x apiv2.Field) (apiv2.Field, bool) {
+				if x.Name == one.Name {
+					x.Name = f(x.Name)
+				}
+				return x, true
+			}), NameCase, "fields", say("签名时参数 %s 写作 %s", "%s was spelled %s when signing", one.Name, f(one.Name)))
+		}
 	}
 	names(strings.ToLower)
-	names(func(s string) string {
-		if c, ok := clientNames[strings.ToLower(s)]; ok {
-			return c
-		}
-		return s
-	})
-	order := func(sort func([]Field), zh, en string) {
+	names(func(s string) string { return cmp.Or(clientNames[strings.ToLower(s)], s) })
+	order := func(sort func(apiv2.Fields), zh, en string) {
 		add(formVariant{fields: v.fields, sort: sort, empty: v.empty}, Unsorted, "lines", Text{zh, en})
 	}
-	order(func([]Field) {}, "签名时参数没有排序", "the parameters were not sorted when signing")
-	order(func(f []Field) {
-		slices.SortStableFunc(f, func(a, b Field) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
+	order(func(apiv2.Fields) {}, "签名时参数没有排序", "the parameters were not sorted when signing")
+	order(func(f apiv2.Fields) {
+		slices.SortStableFunc(f, func(a, b apiv2.Field) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) })
 	}, "签名时排序没有区分大小写", "the parameters were sorted without regard to case when signing")
 	return all
 }

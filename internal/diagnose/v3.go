@@ -483,7 +483,7 @@ func (r *Report) merchant(a authorized, key Key, q Request) {
 	}{{"sp_mchid", named.SpMchID}, {"mchid", named.MchID}, {"sp_mchid", values.Get("sp_mchid")}, {"mchid", values.Get("mchid")}} {
 		if id, ok := of.value.(string); ok && id != "" {
 			if id != a.mchid {
-				differs(say("请求里的 %s ", "the request's "+of.name, of.name), id)
+				differs(say("请求里的 %s ", "the request's %s", of.name), id)
 				return
 			}
 			break
