@@ -107,11 +107,9 @@ func (r *Report) cause(code Code, text Text) {
 	}
 }
 
-// conclude decides whether the message would be accepted: everything was judged and nothing is wrong.
-func (r *Report) conclude(signed bool) Report {
-	r.Verified = signed && len(r.Causes) == 0 &&
-		!slices.ContainsFunc(r.Checks, func(c Check) bool { return c.State == Wrong })
-	return *r
+// clean reports whether nothing was found to be wrong.
+func (r *Report) clean() bool {
+	return len(r.Causes) == 0 && !slices.ContainsFunc(r.Checks, func(c Check) bool { return c.State == Wrong })
 }
 
 // titles are the checks' names for people.

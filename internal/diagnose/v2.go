@@ -250,7 +250,8 @@ func (f Form) Diagnose() Report {
 		name, _, _ := strings.Cut(r.Message[start:], "=")
 		return Text{name, name}
 	})
-	return r.conclude(len(edits) == 0)
+	r.Verified = len(edits) == 0 && r.clean()
+	return r
 }
 
 func other(signType apiv2.SignType) apiv2.SignType {

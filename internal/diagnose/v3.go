@@ -107,7 +107,7 @@ func (m Message) Diagnose() Report {
 	}
 	found := search(opened, parts, 2, []frame{{lines, nil}}, nil) // WeChat Pay puts its lines together rightly
 	r.explain(opened, found, parts)
-	return r.conclude(found.found && len(found.edits) == 0)
+	return r.conclude(found, key, value)
 }
 
 var unjudged = Text{"密钥不符，无法判断", "can't be judged without the right key"}
@@ -298,6 +298,13 @@ func (r *Report) explain(d digest, found searched, parts []part) {
 	r.Difference = compare(r.Message, found.text, lineAt(parts))
 }
 
+// conclude decides whether the message would be accepted: nothing is wrong, and the SDK's own verifier says so too.
+func (r *Report) conclude(found searched, key Key, value string) Report {
+	r.Verified = found.found && len(found.edits) == 0 && r.clean() &&
+		wechatpay.VerifyMessage(key.public, []byte(r.Message), value) == nil
+	return *r
+}
+
 // mark turns a check that was right into a wrong one.
 func (r *Report) mark(name string, text Text) {
 	for i := range r.Checks {
@@ -457,7 +464,7 @@ func (q Request) Diagnose() Report {
 		r.cause(MethodDiffers, say("方法 %q 不是大写", "the method %q is not in upper case", q.Method))
 	}
 	r.explain(opened, found, parts)
-	return r.conclude(found.found && len(found.edits) == 0)
+	return r.conclude(found, key, a.signature)
 }
 
 // merchant checks that header, certificate and body speak of one merchant.
