@@ -58,7 +58,8 @@ func (c *SignCmd) Validate() error {
 	case c.SignType != "" && !knownSignType(c.SignType):
 		return unknownSignType(c.SignType)
 	case c.Timestamp < 0 || c.Timestamp > 99_999_999_999:
-		return failure("--timestamp %d 不是 Unix 秒（毫秒要除以 1000）", "--timestamp %d is not in Unix seconds (divide milliseconds by 1000)", c.Timestamp)
+		return failure("--timestamp %d 不是 Unix 秒（毫秒要除以 1000）",
+			"--timestamp %d is not in Unix seconds (divide milliseconds by 1000)", c.Timestamp)
 	case c.Pay && (c.AppID == "" || c.PrepayID == ""):
 		return text{"--pay 需要 --app-id 和 --prepay-id", "--pay takes --app-id and --prepay-id"}
 	case c.Pay:
@@ -66,10 +67,12 @@ func (c *SignCmd) Validate() error {
 		return text{"--v2 需要 --params FILE（或 --pay）", "--v2 takes --params FILE (or --pay)"}
 	case c.V2:
 	case c.URL == "":
-		return text{"缺少 --url：路径和查询串，如 /v3/pay/transactions/jsapi", "--url is missing: path and query, such as /v3/pay/transactions/jsapi"}
+		return text{"缺少 --url：路径和查询串，如 /v3/pay/transactions/jsapi",
+			"--url is missing: path and query, such as /v3/pay/transactions/jsapi"}
 	}
 	if c.Key != "" && !c.V2 && !c.Pay && (c.Serial == "" || c.MchID == "") {
-		return text{"--key 要和 --serial、--mchid 一起给（或用 --config）", "--key goes with --serial and --mchid (or use --config)"}
+		return text{"--key 要和 --serial、--mchid 一起给（或用 --config）",
+			"--key goes with --serial and --mchid (or use --config)"}
 	}
 	return nil
 }
@@ -122,7 +125,8 @@ func (c *SignCmd) Run(e *env) error {
 }
 
 func (s signed) print(e *env) error {
-	fmt.Fprintf(e.stdout, e.text("签名串（%d 字节；\\n 是一个换行字节 0x0A）：\n%s\n", "Signed text (%d bytes; \\n is one line feed, 0x0A):\n%s\n"),
+	fmt.Fprintf(e.stdout, e.text("签名串（%d 字节；\\n 是一个换行字节 0x0A）：\n%s\n",
+		"Signed text (%d bytes; \\n is one line feed, 0x0A):\n%s\n"),
 		s.Length, diagnose.Visible(s.Message))
 	fmt.Fprintf(e.stdout, e.text("\n签名（%s）：\n%s\n", "\nSignature (%s):\n%s\n"), s.SignType, s.Signature)
 	if s.Header != "" {
@@ -241,9 +245,15 @@ func (c *SignCmd) signV2(e *env, at time.Time, nonce string) (signed, error) {
 		if err != nil {
 			return signed{}, err
 		}
-		return signedV2(apiv2.Fields{{Name: "appId", Value: p.AppID}, {Name: "timeStamp", Value: p.TimeStamp}, {Name: "nonceStr", Value: p.NonceStr},
-			{Name: "package", Value: p.Package}, {Name: "signType", Value: p.SignType}}, p.PaySign, k.SignType,
-			map[string]string{"timeStamp": p.TimeStamp, "nonceStr": p.NonceStr, "package": p.Package, "signType": p.SignType, "paySign": p.PaySign}), nil
+		fields := apiv2.Fields{
+			{Name: "appId", Value: p.AppID}, {Name: "timeStamp", Value: p.TimeStamp}, {Name: "nonceStr", Value: p.NonceStr},
+			{Name: "package", Value: p.Package}, {Name: "signType", Value: p.SignType},
+		}
+		parameters := map[string]string{"paySign": p.PaySign}
+		for _, f := range fields[1:] { // appId is signed, but no argument
+			parameters[f.Name] = f.Value
+		}
+		return signedV2(fields, p.PaySign, k.SignType, parameters), nil
 	}
 	data, err := e.readFile(c.Params)
 	if err != nil {
@@ -278,14 +288,16 @@ func chooseType(e *env, fields apiv2.Fields, flag apiv2.SignType) (apiv2.SignTyp
 		return apiv2.MD5, nil
 	case flag == "":
 		if !knownSignType(string(named)) {
-			return "", failure("参数里的 sign_type 是 %q：只有 MD5 和 HMAC-SHA256", "the parameters have sign_type %q: there are only MD5 and HMAC-SHA256", named)
+			return "", failure("参数里的 sign_type 是 %q：只有 MD5 和 HMAC-SHA256",
+				"the parameters have sign_type %q: there are only MD5 and HMAC-SHA256", named)
 		}
 		return named, nil
 	case named == "" && flag == apiv2.HMACSHA256:
 		e.note("参数里没有 sign_type：微信支付会按 MD5 验签。加上 sign_type=HMAC-SHA256 再签名",
 			"the parameters have no sign_type, so WeChat Pay takes MD5: add sign_type=HMAC-SHA256 and sign again")
 	case named != "" && named != flag:
-		e.note("参数里的 sign_type 是 %s，与 --sign-type %s 不一致", "the parameters have sign_type %s, which is not --sign-type %s", named, flag)
+		e.note("参数里的 sign_type 是 %s，与 --sign-type %s 不一致",
+			"the parameters have sign_type %s, which is not --sign-type %s", named, flag)
 	}
 	return flag, nil
 }
@@ -333,7 +345,8 @@ func merchantOf(e *env, config, id string) (settings.Merchant, error) {
 	for _, m := range s.Merchants {
 		ids = append(ids, m.ID)
 	}
-	return settings.Merchant{}, failure("%[1]s 里没有商户 %[2]s，有：%[3]s", "%[1]s has no merchant %[2]s. It has: %[3]s", config, id, strings.Join(ids, ", "))
+	return settings.Merchant{}, failure("%[1]s 里没有商户 %[2]s，有：%[3]s",
+		"%[1]s has no merchant %[2]s. It has: %[3]s", config, id, strings.Join(ids, ", "))
 }
 
 // apiv2Key reads the APIv2 key from the file, else from the configuration.
@@ -346,7 +359,8 @@ func apiv2Key(e *env, file, config, merchant string) (settings.Secret, error) {
 		return settings.Secret{}, err
 	}
 	if m.APIv2Key.IsZero() {
-		return settings.Secret{}, failure("配置里的商户 %s 没有 apiv2_key", "merchant %s of the configuration has no apiv2_key", m.ID)
+		return settings.Secret{}, failure("配置里的商户 %s 没有 apiv2_key",
+			"merchant %s of the configuration has no apiv2_key", m.ID)
 	}
 	return m.APIv2Key, nil
 }

@@ -48,7 +48,8 @@ func (c *VerifyCmd) Validate() error {
 	case c.V2 && c.XML == "":
 		return text{"--v2 需要 --xml FILE", "--v2 takes --xml FILE"}
 	case c.V2 && c.Request:
-		return text{"--v2 不需要 --request：请求、应答和通知的签名方法相同", "--v2 goes without --request: requests, answers and notifications are signed alike"}
+		return text{"--v2 不需要 --request：请求、应答和通知的签名方法相同",
+			"--v2 goes without --request: requests, answers and notifications are signed alike"}
 	case c.SignType != "" && !knownSignType(c.SignType):
 		return unknownSignType(c.SignType)
 	case !c.V2 && c.XML != "":
@@ -56,7 +57,8 @@ func (c *VerifyCmd) Validate() error {
 	case c.Answer != "" && !c.Request:
 		return text{"--answer 用于 --request", "--answer goes with --request"}
 	case !c.V2 && !c.Request && c.Headers == "":
-		return text{"缺少 --headers FILE：含 Wechatpay-* 的 HTTP 头", "--headers FILE is missing: the HTTP headers with Wechatpay-*"}
+		return text{"缺少 --headers FILE：含 Wechatpay-* 的 HTTP 头",
+			"--headers FILE is missing: the HTTP headers with Wechatpay-*"}
 	case c.Request && c.Headers == "" && c.Authorization == "":
 		return text{"--request 需要 --authorization 或 --headers", "--request takes --authorization or --headers"}
 	}
@@ -119,7 +121,8 @@ func (c *VerifyCmd) verifyMessage(e *env) (diagnose.Report, error) {
 	}
 	keys, err := c.keys(e, func(m settings.Merchant) ([]diagnose.Key, error) {
 		if m.PublicKey == nil {
-			return nil, failure("配置里的商户 %s 没有 public_key_file：用 --key 给出平台证书", "merchant %s of the configuration has no public_key_file: give the platform certificate with --key", m.ID)
+			return nil, failure("配置里的商户 %s 没有 public_key_file：用 --key 给出平台证书",
+				"merchant %s of the configuration has no public_key_file: give the platform certificate with --key", m.ID)
 		}
 		return []diagnose.Key{
 			diagnose.PlatformKey(m.PublicKeyFile, m.PublicKey, m.PublicKeyID),
@@ -251,7 +254,8 @@ func printReport(e *env, r diagnose.Report, compared *diagnose.Comparison) error
 	case len(r.Causes) > 0:
 		b.WriteString(e.text("✖ 验签不通过。排查结果：\n", "✖ The signature does not verify. What was found:\n"))
 	default:
-		b.WriteString(e.text("✖ 验签不通过，不属于已知的错误。排查结果：\n", "✖ The signature does not verify, by none of the known mistakes. What was found:\n"))
+		b.WriteString(e.text("✖ 验签不通过，不属于已知的错误。排查结果：\n",
+			"✖ The signature does not verify, by none of the known mistakes. What was found:\n"))
 	}
 	wide := 0
 	for _, c := range r.Checks {
@@ -265,11 +269,13 @@ func printReport(e *env, r diagnose.Report, compared *diagnose.Comparison) error
 		fmt.Fprintf(&b, "\n✖ %s  [%s]\n   → %s\n", cause.Text.In(e.lang), cause.Code, cause.Remedy.In(e.lang))
 	}
 	if d := r.Difference; d != nil {
-		fmt.Fprintf(&b, e.text("\n第一处不同：签名串第 %d 字节（%s）\n   手上的  %s\n   签名的  %s\n", "\nFirst difference: byte %d of the signed text (%s)\n   here    %s\n   signed  %s\n"),
+		fmt.Fprintf(&b, e.text("\n第一处不同：签名串第 %d 字节（%s）\n   手上的  %s\n   签名的  %s\n",
+			"\nFirst difference: byte %d of the signed text (%s)\n   here    %s\n   signed  %s\n"),
 			d.Offset, d.Line.In(e.lang), d.Here, d.Signed)
 	}
 	if !r.Verified && r.Message != "" {
-		fmt.Fprintf(&b, e.text("\n按手上的数据，签名串应为（%d 字节）：\n%s\n", "\nFrom what is at hand, the signed text ought to be (%d bytes):\n%s\n"),
+		fmt.Fprintf(&b, e.text("\n按手上的数据，签名串应为（%d 字节）：\n%s\n",
+			"\nFrom what is at hand, the signed text ought to be (%d bytes):\n%s\n"),
 			len(r.Message), diagnose.Visible(r.Message))
 	}
 	if c := compared; c != nil {
@@ -277,9 +283,11 @@ func printReport(e *env, r diagnose.Report, compared *diagnose.Comparison) error
 		if c.Same {
 			mark = "✔"
 		}
-		fmt.Fprintf(&b, e.text("\n与微信支付的应答比较：\n%s %s\n", "\nCompared with WeChat Pay's answer:\n%s %s\n"), mark, c.Text.In(e.lang))
+		fmt.Fprintf(&b, e.text("\n与微信支付的应答比较：\n%s %s\n",
+			"\nCompared with WeChat Pay's answer:\n%s %s\n"), mark, c.Text.In(e.lang))
 		if d := c.Difference; d != nil {
-			fmt.Fprintf(&b, e.text("   这里      %s\n   微信支付  %s\n", "   here        %s\n   WeChat Pay  %s\n"), d.Here, d.Signed)
+			fmt.Fprintf(&b, e.text("   这里      %s\n   微信支付  %s\n",
+				"   here        %s\n   WeChat Pay  %s\n"), d.Here, d.Signed)
 		}
 		fmt.Fprintf(&b, "   → %s\n", c.Remedy.In(e.lang))
 	}

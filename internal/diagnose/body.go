@@ -82,10 +82,12 @@ func plainChanges(v variant) []variant {
 		add(NewlineRemoved, s+"\n", "正文末尾少一个换行", "the body lacks a line feed at its end")
 		add(NewlineRemoved, s+"\r\n", "正文末尾少一个换行（CRLF）", "the body lacks a line end (CRLF) at its end")
 	}
-	add(LineEnds, strings.ReplaceAll(s, "\r\n", "\n"), "正文的换行是 CRLF，签名时是 LF", "the lines of the body end in CRLF, where LF was signed")
+	add(LineEnds, strings.ReplaceAll(s, "\r\n", "\n"), "正文的换行是 CRLF，签名时是 LF",
+		"the lines of the body end in CRLF, where LF was signed")
 	add(LineEnds, strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\n", "\r\n"),
 		"正文的换行是 LF，签名时是 CRLF", "the lines of the body end in LF, where CRLF was signed")
-	add(ByteOrderMark, strings.TrimPrefix(s, bom), "正文开头多了 BOM（EF BB BF）", "the body begins with a byte order mark (EF BB BF) that was not signed")
+	add(ByteOrderMark, strings.TrimPrefix(s, bom), "正文开头多了 BOM（EF BB BF）",
+		"the body begins with a byte order mark (EF BB BF) that was not signed")
 	if s != "" && !strings.HasPrefix(s, bom) {
 		add(ByteOrderMark, bom+s, "签名时正文开头有 BOM（EF BB BF）", "the signed body began with a byte order mark (EF BB BF)")
 	}
@@ -96,15 +98,19 @@ func plainChanges(v variant) []variant {
 			add(EmptyBody, stand, "正文为空，签名时却是 "+stand, "the body is empty, where "+stand+" was signed")
 		}
 	case "{}", "null", `""`, "[]":
-		add(EmptyBody, "", "正文是 "+strings.TrimSpace(s)+"，签名时为空", "the body is "+strings.TrimSpace(s)+", where an empty one was signed")
+		add(EmptyBody, "", "正文是 "+strings.TrimSpace(s)+"，签名时为空",
+			"the body is "+strings.TrimSpace(s)+", where an empty one was signed")
 	default:
 		add(BodyLeftOut, "", "签名时没有包含正文", "the body was left out when signing")
 		add(BodyLeftOut, "{}", "签名时正文是 {}", "{} was signed in place of the body")
 	}
-	add(HTMLEntities, html.UnescapeString(s), "正文里的字符被转义成 HTML 实体（如 &amp;）", "characters of the body became HTML entities (like &amp;)")
-	add(HTMLEntities, html.EscapeString(s), "签名时正文里的字符是 HTML 实体（如 &amp;）", "the signed body had HTML entities (like &amp;)")
+	add(HTMLEntities, html.UnescapeString(s), "正文里的字符被转义成 HTML 实体（如 &amp;）",
+		"characters of the body became HTML entities (like &amp;)")
+	add(HTMLEntities, html.EscapeString(s), "签名时正文里的字符是 HTML 实体（如 &amp;）",
+		"the signed body had HTML entities (like &amp;)")
 	if text, ok := latin1(s); ok {
-		add(UTF8Twice, text, "正文被按 Latin-1 又编码了一次 UTF-8（乱码）", "the body was read as Latin-1 and encoded in UTF-8 once more")
+		add(UTF8Twice, text, "正文被按 Latin-1 又编码了一次 UTF-8（乱码）",
+			"the body was read as Latin-1 and encoded in UTF-8 once more")
 	}
 	add(PlusInBody, base64WithBlanks.ReplaceAllStringFunc(s, func(t string) string {
 		mended := strings.ReplaceAll(t, " ", "+")
@@ -274,15 +280,19 @@ func spacing(comma, colon, indent string) func([]token) []token {
 
 // dimensions are all freedoms, in the order in which they are applied: order and spacing last.
 var dimensions = []dimension{
-	{edit{JSONSlash, "body", Text{`JSON 被重新编码：/ 的写法不同（/ 与 \/）`, `JSON was encoded anew: / is written otherwise (/ or \/)`}},
+	{edit{JSONSlash, "body", Text{`JSON 被重新编码：/ 的写法不同（/ 与 \/）`,
+		`JSON was encoded anew: / is written otherwise (/ or \/)`}},
 		[]func([]token) []token{inStrings(unescapeSlash), inStrings(escapeSlash)}},
-	{edit{JSONUnicode, "body", Text{`JSON 被重新编码：非 ASCII 字符的写法不同（中 与 \u4e2d）`, `JSON was encoded anew: characters beyond ASCII are written otherwise (中 or \u4e2d)`}},
+	{edit{JSONUnicode, "body", Text{`JSON 被重新编码：非 ASCII 字符的写法不同（中 与 \u4e2d）`,
+		`JSON was encoded anew: characters beyond ASCII are written otherwise (中 or \u4e2d)`}},
 		[]func([]token) []token{inStrings(unescapeUnicode), inStrings(escapeUnicode("0123456789abcdef")), inStrings(escapeUnicode("0123456789ABCDEF"))}},
-	{edit{JSONHTML, "body", Text{`JSON 被重新编码：& < > 的写法不同（& 与 \u0026）`, `JSON was encoded anew: & < > are written otherwise (& or \u0026)`}},
+	{edit{JSONHTML, "body", Text{`JSON 被重新编码：& < > 的写法不同（& 与 \u0026）`,
+		`JSON was encoded anew: & < > are written otherwise (& or \u0026)`}},
 		[]func([]token) []token{inStrings(unescapeHTML), inStrings(goHTML.Replace), inStrings(gsonHTML.Replace)}},
 	{edit{JSONNull, "body", Text{`JSON 被重新编码：空字符串变成了 null`, `JSON was encoded anew: empty strings became null`}},
 		[]func([]token) []token{inValues(regexp.MustCompile(`^null$`), `""`)}},
-	{edit{JSONNumber, "body", Text{`JSON 被重新编码：整数变成了小数（1 与 1.0）`, `JSON was encoded anew: whole numbers became decimals (1 or 1.0)`}},
+	{edit{JSONNumber, "body", Text{`JSON 被重新编码：整数变成了小数（1 与 1.0）`,
+		`JSON was encoded anew: whole numbers became decimals (1 or 1.0)`}},
 		[]func([]token) []token{inValues(regexp.MustCompile(`^(-?\d+)\.0+$`), "$1"), inValues(regexp.MustCompile(`^(-?\d+)$`), "$1.0")}},
 	{edit{JSONKeyOrder, "body", Text{`JSON 被重新编码：键的顺序变了`, `JSON was encoded anew: its keys are in another order`}},
 		[]func([]token) []token{sortKeys}},

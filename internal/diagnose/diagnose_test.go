@@ -388,6 +388,11 @@ var mistakes = []struct {
 		body := strings.Replace(orderBody, mchid, "1230000109", 1)
 		return sent("POST", post, body, order("POST", post, fmt.Sprint(at), body)).Diagnose()
 	}, []Code{MchIDDiffers}},
+	{"the certificate of another merchant", func() Report {
+		q := sent("GET", query, "", order("GET", query, fmt.Sprint(at), ""))
+		q.Keys = []Key{certificate("apiclient_cert.pem", "1230000109", merchantKey(), 3)}
+		return q.Diagnose()
+	}, []Code{MchIDDiffers}},
 	{"values without quotes", func() Report {
 		q := sent("GET", query, "", order("GET", query, fmt.Sprint(at), ""))
 		return q.authorized(strings.Replace(q.Authorization, `"`+mchid+`"`, mchid, 1)).Diagnose()

@@ -95,7 +95,8 @@ func headerOfJSON(data []byte) (http.Header, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	if err := d.Decode(&members); err != nil {
-		return nil, say("HTTP 头文件既不是原始头，也不是合法的 JSON 对象（%v）", "the headers are neither raw ones nor a JSON object (%v)", err)
+		return nil, say("HTTP 头文件既不是原始头，也不是合法的 JSON 对象（%v）",
+			"the headers are neither raw ones nor a JSON object (%v)", err)
 	}
 	header := http.Header{}
 	for name, value := range members {

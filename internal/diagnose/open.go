@@ -65,17 +65,20 @@ const gcmNonce = 12
 // OpenResource decrypts r with the APIv3 key. Its error says which of key, nonce, Base64 and text is wrong.
 func OpenResource(r Resource, key Secret) ([]byte, error) {
 	if r.Algorithm != "" && r.Algorithm != "AEAD_AES_256_GCM" {
-		return nil, say("算法是 %q，只支持 AEAD_AES_256_GCM", "the algorithm is %q, only AEAD_AES_256_GCM is supported", shorten(r.Algorithm))
+		return nil, say("算法是 %q，只支持 AEAD_AES_256_GCM",
+			"the algorithm is %q, only AEAD_AES_256_GCM is supported", shorten(r.Algorithm))
 	}
 	secret := key.Reveal()
 	k, err := wechatpay.NewAPIv3Key(secret)
 	switch {
 	case len(secret) != 32:
-		return nil, say("APIv3 密钥有 %d 个字符，应为 32 个：到 商户平台 › 账户中心 › API 安全 核对", "the APIv3 key has %d characters, it ought to have 32: see 商户平台 › 账户中心 › API 安全", len(secret))
+		return nil, say("APIv3 密钥有 %d 个字符，应为 32 个：到 商户平台 › 账户中心 › API 安全 核对",
+			"the APIv3 key has %d characters, it ought to have 32: see 商户平台 › 账户中心 › API 安全", len(secret))
 	case err != nil:
 		return nil, Text{"APIv3 密钥含有空白、控制字符或非 ASCII 字符", err.Error()}
 	case len(r.Nonce) != gcmNonce:
-		return nil, say("nonce 有 %d 个字符，应为 %d 个：它被截断或改动了", "the nonce has %d characters, it ought to have %d: it was cut off or changed", len(r.Nonce), gcmNonce)
+		return nil, say("nonce 有 %d 个字符，应为 %d 个：它被截断或改动了",
+			"the nonce has %d characters, it ought to have %d: it was cut off or changed", len(r.Nonce), gcmNonce)
 	}
 	sealed, err := decodeBase64(r.Ciphertext)
 	if err != nil {
@@ -89,15 +92,18 @@ func OpenResource(r Resource, key Secret) ([]byte, error) {
 		return plain, nil
 	}
 	if len(sealed) < 16 {
-		return nil, say("密文只有 %d 字节，连 16 字节的校验码都不够：它被截断了", "the ciphertext has %d bytes, less than its tag of 16: it is cut off", len(sealed))
+		return nil, say("密文只有 %d 字节，连 16 字节的校验码都不够：它被截断了",
+			"the ciphertext has %d bytes, less than its tag of 16: it is cut off", len(sealed))
 	}
 	if looksDecrypted([]byte(secret), r.Nonce, sealed) {
 		if _, err := k.Decrypt(r.Nonce, "", r.Ciphertext); err == nil {
-			return nil, Text{"校验码（tag）不符：密钥是对的，但 associated_data 应为空，这里多了内容", "the tag is wrong: the key is right, but associated_data was empty when this was encrypted"}
+			return nil, Text{"校验码（tag）不符：密钥是对的，但 associated_data 应为空，这里多了内容",
+				"the tag is wrong: the key is right, but associated_data was empty when this was encrypted"}
 		}
 		for _, usual := range []string{"transaction", "refund", "certificate"} {
 			if _, err := k.Decrypt(r.Nonce, usual, r.Ciphertext); err == nil {
-				return nil, say("校验码（tag）不符：密钥是对的，但 associated_data 应为 %q，这里是 %q", "the tag is wrong: the key is right, but associated_data was %q when this was encrypted, here it is %q", usual, shorten(r.AssociatedData))
+				return nil, say("校验码（tag）不符：密钥是对的，但 associated_data 应为 %q，这里是 %q",
+					"the tag is wrong: the key is right, but associated_data was %q when this was encrypted, here it is %q", usual, shorten(r.AssociatedData))
 			}
 		}
 		return nil, Text{"校验码（tag）不符：密钥和 nonce 是对的，但密文或 associated_data 被改动过。用收到的原始 JSON 重试",
@@ -138,22 +144,24 @@ func notBase64(text string, opens func(string) bool) error {
 			Text{"密文不是合法的 Base64：+ 变成了空格（经过了表单或 URL 解码）。换回 + 即可解密；请用收到的原始 JSON",
 				"the ciphertext is not Base64: each + became a blank (it went through a form or a URL). With + it decrypts; take the JSON as it was received"}},
 		{func(s string) string { return strings.NewReplacer("\r", "", "\n", "", " ", "").Replace(s) },
-			Text{"密文不是合法的 Base64：中间有换行或空格。去掉即可解密", "the ciphertext is not Base64: there are line breaks or blanks in it. Without them it decrypts"}},
+			Text{"密文不是合法的 Base64：中间有换行或空格。去掉即可解密",
+				"the ciphertext is not Base64: there are line breaks or blanks in it. Without them it decrypts"}},
 		{func(s string) string { return strings.NewReplacer("-", "+", "_", "/").Replace(s) },
-			Text{"密文用了 URL 安全的 Base64 字母表（- 和 _）。换回 + 和 / 即可解密", "the ciphertext is in the URL-safe alphabet of Base64. With + and / it decrypts"}},
+			Text{"密文用了 URL 安全的 Base64 字母表（- 和 _）。换回 + 和 / 即可解密",
+				"the ciphertext is in the URL-safe alphabet of Base64. With + and / it decrypts"}},
 	} {
 		if mended := repair.mend(text); mended != text && opens(mended) {
 			return repair.text
 		}
 	}
-	at := 0
-	for at < len(text) && (strings.IndexByte("+/=", text[at]) >= 0 || '0' <= text[at] && text[at] <= '9' || 'A' <= text[at]&^0x20 && text[at]&^0x20 <= 'Z') {
-		at++
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
+	at := strings.IndexFunc(text, func(r rune) bool { return !strings.ContainsRune(alphabet, r) })
+	if at >= 0 {
+		return say("密文不是合法的 Base64：第 %d 个字符是 %s",
+			"the ciphertext is not Base64: character %d is %s", at, quote(text[at:at+1]))
 	}
-	if at < len(text) {
-		return say("密文不是合法的 Base64：第 %d 个字符是 %s", "the ciphertext is not Base64: character %d is %s", at, around(text[at:at+1], 0))
-	}
-	return say("密文不是合法的 Base64：有 %d 个字符，被截断了", "the ciphertext is not Base64: it has %d characters and is cut off", len(text))
+	return say("密文不是合法的 Base64：有 %d 个字符，被截断了",
+		"the ciphertext is not Base64: it has %d characters and is cut off", len(text))
 }
 
 // OpenRefund decrypts the req_info of a refund notification of API v2. ECB has no tag, so success shows in the padding
@@ -163,7 +171,8 @@ func notBase64(text string, opens func(string) bool) error {
 func OpenRefund(reqInfo string, key Secret) ([]byte, error) {
 	secret := key.Reveal()
 	if len(secret) != 32 {
-		return nil, say("APIv2 密钥有 %d 个字符，应为 32 个：到 商户平台 › 账户中心 › API 安全 核对", "the APIv2 key has %d characters, it ought to have 32: see 商户平台 › 账户中心 › API 安全", len(secret))
+		return nil, say("APIv2 密钥有 %d 个字符，应为 32 个：到 商户平台 › 账户中心 › API 安全 核对",
+			"the APIv2 key has %d characters, it ought to have 32: see 商户平台 › 账户中心 › API 安全", len(secret))
 	}
 	digest := md5.Sum([]byte(secret))
 	block, err := aes.NewCipher([]byte(hex.EncodeToString(digest[:])))
@@ -179,7 +188,8 @@ func OpenRefund(reqInfo string, key Secret) ([]byte, error) {
 		})
 	}
 	if len(sealed) == 0 || len(sealed)%aes.BlockSize != 0 {
-		return nil, say("req_info 有 %d 字节，不是 16 的倍数：它被截断了", "req_info has %d bytes, not a multiple of 16: it is cut off", len(sealed))
+		return nil, say("req_info 有 %d 字节，不是 16 的倍数：它被截断了",
+			"req_info has %d bytes, not a multiple of 16: it is cut off", len(sealed))
 	}
 	plain := openECB(block, sealed)
 	if plain == nil {

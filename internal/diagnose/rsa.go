@@ -77,7 +77,8 @@ func readings(text string, size int) []signatureValue {
 		mend func(string) string
 	}
 	repairs := []repair{
-		{edit{Base64Escaped, "signature", say(`签名值被转义过（%2B 或 \/）`, `the signature was escaped (%2B or \/)`)}, func(s string) string {
+		{edit{Base64Escaped, "signature", say(`签名值被转义过（%2B 或 \/）`,
+			`the signature was escaped (%2B or \/)`)}, func(s string) string {
 			s = strings.ReplaceAll(s, `\/`, "/")
 			if u, err := url.PathUnescape(s); err == nil {
 				s = u
@@ -87,13 +88,16 @@ func readings(text string, size int) []signatureValue {
 		{edit{Base64Breaks, "signature", say("签名值里有换行", "the signature has line breaks in it")}, func(s string) string {
 			return strings.NewReplacer("\r", "", "\n", "", "\t", "", `\n`, "").Replace(s)
 		}},
-		{edit{PlusInSignature, "signature", say("签名值里的 + 变成了空格", "each + of the signature became a blank")}, func(s string) string {
+		{edit{PlusInSignature, "signature", say("签名值里的 + 变成了空格",
+			"each + of the signature became a blank")}, func(s string) string {
 			return strings.ReplaceAll(s, " ", "+")
 		}},
-		{edit{Base64Alphabet, "signature", say("签名值用了 URL 安全的 Base64 字母表（- 和 _）", "the signature is in the URL-safe alphabet of Base64 (- and _)")}, func(s string) string {
+		{edit{Base64Alphabet, "signature", say("签名值用了 URL 安全的 Base64 字母表（- 和 _）",
+			"the signature is in the URL-safe alphabet of Base64 (- and _)")}, func(s string) string {
 			return strings.NewReplacer("-", "+", "_", "/").Replace(s)
 		}},
-		{edit{Base64Padding, "signature", say("签名值末尾缺少 =", "the signature lacks the = at its end")}, func(s string) string {
+		{edit{Base64Padding, "signature", say("签名值末尾缺少 =",
+			"the signature lacks the = at its end")}, func(s string) string {
 			if n := len(s) % 4; n > 1 {
 				s += "=="[:4-n]
 			}
@@ -101,7 +105,8 @@ func readings(text string, size int) []signatureValue {
 		}},
 	}
 	// Folded lines: a header that was wrapped has a blank where Base64 had nothing, the opposite of the blank for a plus.
-	folded := repair{edit{Base64Breaks, "signature", say("签名值里有换行或空格", "the signature has line breaks or blanks in it")}, func(s string) string {
+	folded := repair{edit{Base64Breaks, "signature", say("签名值里有换行或空格",
+		"the signature has line breaks or blanks in it")}, func(s string) string {
 		return strings.Join(strings.Fields(s), "")
 	}}
 	for _, list := range [][]repair{repairs, {folded, repairs[0], repairs[3], repairs[4]}} {

@@ -52,7 +52,8 @@ func ParseFields(data []byte) (apiv2.Fields, error) {
 		for _, line := range strings.Split(string(text), separator) {
 			name, value, found := strings.Cut(strings.TrimRight(line, "\r"), "=")
 			if !found && strings.TrimSpace(line) != "" {
-				return nil, say("读不懂参数 %q：应为 名称=值", "the parameter %q can't be read: it ought to be name=value", shorten(line))
+				return nil, say("读不懂参数 %q：应为 名称=值",
+					"the parameter %q can't be read: it ought to be name=value", shorten(line))
 			}
 			if found && name != "key" {
 				fields = append(fields, apiv2.Field{Name: name, Value: value})
@@ -86,13 +87,15 @@ func fieldsOfXML(data []byte) (apiv2.Fields, error) {
 		}
 		switch t := t.(type) {
 		case xml.Directive:
-			return nil, Text{"XML 里有 DOCTYPE：拒绝读取，微信支付的消息没有它", "the XML has a DOCTYPE and is not read: WeChat Pay's messages have none"}
+			return nil, Text{"XML 里有 DOCTYPE：拒绝读取，微信支付的消息没有它",
+				"the XML has a DOCTYPE and is not read: WeChat Pay's messages have none"}
 		case xml.StartElement:
 			if depth++; depth == 2 {
 				fields = append(fields, apiv2.Field{Name: t.Name.Local})
 			}
 			if depth > 2 {
-				return nil, say("%s 里还有元素：v2 的 XML 只有一层", "there are elements inside of %s: API v2 has one level", fields[len(fields)-1].Name)
+				return nil, say("%s 里还有元素：v2 的 XML 只有一层",
+					"there are elements inside of %s: API v2 has one level", fields[len(fields)-1].Name)
 			}
 		case xml.EndElement:
 			depth--
@@ -208,7 +211,8 @@ func (f Form) Diagnose() Report {
 		expected = byLength
 	}
 	if _, err := hex.DecodeString(given); err != nil || byLength == "" {
-		r.check("signature", Wrong, say("%d 个字符：apiv2.MD5 是 32 位、HMAC-SHA256 是 64 位十六进制", "it has %d characters: apiv2.MD5 has 32 hexadecimal digits, HMAC-SHA256 has 64", len(given)))
+		r.check("signature", Wrong, say("%d 个字符：apiv2.MD5 是 32 位、HMAC-SHA256 是 64 位十六进制",
+			"it has %d characters: apiv2.MD5 has 32 hexadecimal digits, HMAC-SHA256 has 64", len(given)))
 		r.check("key", Unknown, unjudged)
 		return r
 	}
@@ -218,7 +222,8 @@ func (f Form) Diagnose() Report {
 		r.check("type", Right, say("%s", "%s", expected))
 	default:
 		if named == "" || named == expected {
-			r.check("type", Wrong, say("应为 %s，签名值却是 %s 的长度", "%s is expected, the signature has the length of %s", expected, byLength))
+			r.check("type", Wrong, say("应为 %s，签名值却是 %s 的长度",
+				"%s is expected, the signature has the length of %s", expected, byLength))
 		} else {
 			r.check("type", Wrong, say("sign_type 是 %s，应为 %s", "sign_type says %s, %s is expected", named, expected))
 		}
@@ -265,7 +270,8 @@ func other(signType apiv2.SignType) apiv2.SignType {
 func (r *Report) unsigned(f Form) {
 	switch {
 	case f.get("req_info") != "":
-		r.check("signature", Wrong, Text{"没有 sign：这是退款通知，内容在加密的 req_info 里", "there is no sign: this is a refund notification, its content is the encrypted req_info"})
+		r.check("signature", Wrong, Text{"没有 sign：这是退款通知，内容在加密的 req_info 里",
+			"there is no sign: this is a refund notification, its content is the encrypted req_info"})
 		r.cause(UnsignedByKind, Text{"退款通知没有签名", "refund notifications are not signed"})
 	case f.get("return_code") == "FAIL":
 		r.check("signature", Wrong, Text{"没有 sign：return_code 是 FAIL", "there is no sign: return_code is FAIL"})
@@ -304,13 +310,15 @@ func (f Form) search(given string, byLength apiv2.SignType) (*string, []edit) {
 	}
 	for _, k := range []string{strings.TrimSpace(key), key + "\n", key + " ", " " + key, key + "\r\n"} {
 		if k != key {
-			ways = append(ways, way{with(k), of(KeyBlanks, "签名时 API 密钥前后的空白或换行不同", "the API key was used with other blanks or line ends around it")})
+			ways = append(ways, way{with(k), of(KeyBlanks, "签名时 API 密钥前后的空白或换行不同",
+				"the API key was used with other blanks or line ends around it")})
 		}
 	}
 	leftOut := of(KeyLeftOut, "签名时没有拼接 &key=API密钥", "&key= and the API key were not appended")
 	if byLength == apiv2.MD5 {
 		ways = append(ways, way{func(text string) string { return hash(apiv2.MD5, text, "") }, leftOut},
-			way{func(text string) string { return hash(apiv2.MD5, text, key) }, of(KeyLeftOut, "签名时密钥前没有 &key=", "&key= is missing before the API key")})
+			way{func(text string) string { return hash(apiv2.MD5, text, key) }, of(KeyLeftOut, "签名时密钥前没有 &key=",
+				"&key= is missing before the API key")})
 	} else {
 		ways = append(ways, way{func(text string) string {
 			h := hmac.New(sha256.New, []byte(key))
@@ -354,7 +362,10 @@ func (f Form) search(given string, byLength apiv2.SignType) (*string, []edit) {
 var (
 	number       = regexp.MustCompile(`^[0-9]+$`)
 	lowerPercent = func(s string) string { return hexCase(s, strings.ToLower) }
-	clientNames  = map[string]string{"appid": "appId", "timestamp": "timeStamp", "noncestr": "nonceStr", "nonce_str": "nonceStr", "signtype": "signType", "sign_type": "signType"}
+	clientNames  = map[string]string{ // as wx.requestPayment has them, by those of the server API
+		"appid": "appId", "timestamp": "timeStamp", "noncestr": "nonceStr", "nonce_str": "nonceStr",
+		"signtype": "signType", "sign_type": "signType",
+	}
 )
 
 // xmlEscape writes what XML would be broken by as references.
@@ -389,7 +400,8 @@ func (v formVariant) changes() []formVariant {
 	}
 
 	if !v.empty {
-		add(formVariant{fields: v.fields, empty: true}, EmptyValues, "fields", Text{"签名时包含了值为空的参数", "parameters with an empty value were signed"})
+		add(formVariant{fields: v.fields, empty: true}, EmptyValues, "fields", Text{"签名时包含了值为空的参数",
+			"parameters with an empty value were signed"})
 		for _, x := range v.fields { // some of them
 			if x.Value == "" {
 				add(formVariant{fields: slices.DeleteFunc(slices.Clone(v.fields), func(y apiv2.Field) bool { return y.Value == "" && y != x }), empty: true},
@@ -397,14 +409,16 @@ func (v formVariant) changes() []formVariant {
 			}
 		}
 	}
-	without(SignTypeRemoved, Text{"签名时去掉了 sign_type", "sign_type was left out when signing"}, func(x apiv2.Field) bool { return x.Name == "sign_type" || x.Name == "signType" })
+	without(SignTypeRemoved, Text{"签名时去掉了 sign_type",
+		"sign_type was left out when signing"}, func(x apiv2.Field) bool { return x.Name == "sign_type" || x.Name == "signType" })
 	if !slices.ContainsFunc(v.fields, func(x apiv2.Field) bool { return x.Name == "sign_type" || x.Name == "signType" }) {
 		for _, t := range []apiv2.SignType{apiv2.MD5, apiv2.HMACSHA256} {
 			add(formVariant{fields: append(slices.Clone(v.fields), apiv2.Field{Name: "sign_type", Value: string(t)}), empty: v.empty}, SignTypeRemoved, "fields",
 				say("签名时有 sign_type=%s，这里没有", "sign_type=%s was signed, which is not here", t))
 		}
 	}
-	without(ZeroDropped, Text{`签名时去掉了值为 0 的参数`, `parameters with the value 0 were left out when signing`}, func(x apiv2.Field) bool { return x.Value == "0" })
+	without(ZeroDropped, Text{`签名时去掉了值为 0 的参数`,
+		`parameters with the value 0 were left out when signing`}, func(x apiv2.Field) bool { return x.Value == "0" })
 	values(LeadingZeros, "签名时数字开头的 0 被去掉了", "zeros in front of numbers were dropped when signing", stripZeros)
 	for i, x := range v.fields {
 		if !number.MatchString(x.Value) || x.Name == "sign" {
@@ -414,7 +428,8 @@ func (v formVariant) changes() []formVariant {
 			fields := slices.Clone(v.fields)
 			fields[i].Value = strings.Repeat("0", zeros) + x.Value
 			add(formVariant{fields: fields, empty: v.empty}, LeadingZeros, "fields",
-				say("%s 开头少了 %d 个 0（签名时是 %s）", "%s lacks %d zeros in front (%s was signed)", x.Name, zeros, fields[i].Value))
+				say("%s 开头少了 %d 个 0（签名时是 %s）",
+					"%s lacks %d zeros in front (%s was signed)", x.Name, zeros, fields[i].Value))
 		}
 		fields := slices.Clone(v.fields)
 		fields[i].Value = stripZeros(x.Value)
@@ -427,12 +442,13 @@ func (v formVariant) changes() []formVariant {
 	values(URLEncodedValue, encoded, encodedEN, func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") })
 	values(URLEncodedValue, encoded, encodedEN, func(s string) string { return lowerPercent(strings.ReplaceAll(url.QueryEscape(s), "+", "%20")) })
 	values(URLEncodedValue, encoded, encodedEN, url.PathEscape)
-	values(URLEncodedValue, "这里的值被 URL 编码了，签名时没有", "the values here are URL-encoded, those signed were not", func(s string) string {
-		if d, err := url.QueryUnescape(s); err == nil && strings.Contains(s, "%") {
-			return d
-		}
-		return s
-	})
+	values(URLEncodedValue, "这里的值被 URL 编码了，签名时没有",
+		"the values here are URL-encoded, those signed were not", func(s string) string {
+			if d, err := url.QueryUnescape(s); err == nil && strings.Contains(s, "%") {
+				return d
+			}
+			return s
+		})
 	const escaped, escapedEN = "签名时值里的 & < > 被 XML 转义了", "& < > in the values were escaped for XML when signing"
 	values(XMLEscapedValue, escaped, escapedEN, xmlEscape.Replace)
 	values(XMLEscapedValue, escaped, escapedEN, html.EscapeString)
@@ -447,12 +463,15 @@ func (v formVariant) changes() []formVariant {
 		return "<![CDATA[" + s + "]]>"
 	})
 	values(ValueBlanks, "签名时值首尾的空白被去掉了", "blanks around values were dropped when signing", strings.TrimSpace)
-	without(FieldsLeftOut, Text{"签名时没有包含 return_code 和 return_msg", "return_code and return_msg were left out when signing"},
+	without(FieldsLeftOut, Text{"签名时没有包含 return_code 和 return_msg",
+		"return_code and return_msg were left out when signing"},
 		func(x apiv2.Field) bool { return x.Name == "return_code" || x.Name == "return_msg" })
-	without(FieldsLeftOut, Text{"签名时没有包含代金券参数（coupon_…）", "the parameters of coupons (coupon_…) were left out when signing"},
+	without(FieldsLeftOut, Text{"签名时没有包含代金券参数（coupon_…）",
+		"the parameters of coupons (coupon_…) were left out when signing"},
 		func(x apiv2.Field) bool { return strings.HasPrefix(x.Name, "coupon_") })
 	for _, gone := range v.fields {
-		without(FieldsLeftOut, say("签名时没有包含 %s", "%s was left out when signing", gone.Name), func(x apiv2.Field) bool { return x.Name == gone.Name })
+		without(FieldsLeftOut, say("签名时没有包含 %s",
+			"%s was left out when signing", gone.Name), func(x apiv2.Field) bool { return x.Name == gone.Name })
 	}
 	names := func(f func(string) string) {
 		text := Text{"签名时参数名的大小写或写法不同", "names were spelled otherwise when signing"}

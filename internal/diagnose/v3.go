@@ -51,7 +51,7 @@ func (m Message) Diagnose() Report {
 		return r
 	}
 
-	timestamp = r.timestamp(timestamp, m.At)
+	r.timestamp(timestamp, m.At)
 	key := m.Keys[0]
 	for _, k := range m.Keys {
 		if same, _ := k.is(serial); same {
@@ -85,10 +85,12 @@ func (m Message) Diagnose() Report {
 	case ok:
 	case key.owner == merchant:
 		r.check("key", Wrong, say("%s 不是微信支付的密钥", "%s is not a key of WeChat Pay's", key.title()))
-		r.cause(MerchantKeyUsed, say("用商户的密钥（%s）验证微信支付的签名", "WeChat Pay's signature was checked with the merchant's key (%s)", key.Name))
+		r.cause(MerchantKeyUsed, say("用商户的密钥（%s）验证微信支付的签名",
+			"WeChat Pay's signature was checked with the merchant's key (%s)", key.Name))
 	case !named && (key.ID != "" || !strings.HasPrefix(serial, publicKeyPrefix)):
 		r.check("key", Wrong, say("签名不是 %s 产生的", "the signature was not made with %s", key.title()))
-		r.cause(WrongSerial, say("消息由 %s 签名，%s 是另一个密钥", "the message is signed with key %s; %s is another one", serial, key.Name))
+		r.cause(WrongSerial, say("消息由 %s 签名，%s 是另一个密钥",
+			"the message is signed with key %s; %s is another one", serial, key.Name))
 	}
 	if !ok {
 		if len(r.Causes) == 0 {
@@ -98,11 +100,13 @@ func (m Message) Diagnose() Report {
 		return r
 	}
 	if !named && key.ID != "" {
-		r.cause(WrongSerial, say("签名出自 %s，Wechatpay-Serial 却是 %s", "%s made the signature, but Wechatpay-Serial says %s", key.title(), serial))
+		r.cause(WrongSerial, say("签名出自 %s，Wechatpay-Serial 却是 %s",
+			"%s made the signature, but Wechatpay-Serial says %s", key.title(), serial))
 	}
 	parts := []part{
 		{"timestamp", titles["timestamp"], timestamps(get("Timestamp"))},
-		{"nonce", titles["nonce"], cases(nonce, NonceDiffers, "nonce", Text{"随机串的大小写变了", "the nonce is in another case"})},
+		{"nonce", titles["nonce"], cases(nonce, NonceDiffers, "nonce", Text{"随机串的大小写变了",
+			"the nonce is in another case"})},
 		{"body", titles["body"], []variant{{text: string(m.Body)}}},
 	}
 	found := search(opened, parts, 2, []frame{{lines, nil}}, nil) // WeChat Pay puts its lines together rightly
@@ -113,27 +117,29 @@ func (m Message) Diagnose() Report {
 var unjudged = Text{"密钥不符，无法判断", "can't be judged without the right key"}
 
 // timestamp checks that s is a moment near at.
-func (r *Report) timestamp(s string, at time.Time) string {
+func (r *Report) timestamp(s string, at time.Time) {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n < 0 || strings.HasPrefix(s, "+") {
 		r.check("timestamp", Wrong, say("%q 不是 Unix 秒数", "%q is not a number of Unix seconds", s))
 		r.cause(ClockSkew, say("时间戳 %q 不是 Unix 秒数", "the timestamp %q is not a number of Unix seconds", s))
-		return s
+		return
 	}
 	if len(s) == 13 {
 		r.check("timestamp", Wrong, say("%s 是毫秒", "%s is in milliseconds", s))
-		r.cause(Milliseconds, say("时间戳 %s 是毫秒，应为 %d", "the timestamp %s is in milliseconds; it ought to be %d", s, n/1000))
-		return s
+		r.cause(Milliseconds, say("时间戳 %s 是毫秒，应为 %d",
+			"the timestamp %s is in milliseconds; it ought to be %d", s, n/1000))
+		return
 	}
 	off := at.Truncate(time.Second).Sub(time.Unix(n, 0))
-	text := say("%s，与收到时相差 %s（允许 ±%ds）", "%s, %s away from its arrival (±%ds are allowed)", s, shortly(off), int(window.Seconds()))
+	text := say("%s，与收到时相差 %s（允许 ±%ds）",
+		"%s, %s away from its arrival (±%ds are allowed)", s, shortly(off), int(window.Seconds()))
 	if off.Abs() >= window {
 		r.check("timestamp", Wrong, text)
-		r.cause(ClockSkew, say("时间戳与时钟相差 %s，超过 5 分钟", "the timestamp is %s away from the clock, more than 5 minutes", shortly(off)))
-		return s
+		r.cause(ClockSkew, say("时间戳与时钟相差 %s，超过 5 分钟",
+			"the timestamp is %s away from the clock, more than 5 minutes", shortly(off)))
+		return
 	}
 	r.check("timestamp", Right, text)
-	return s
 }
 
 // shortly writes a distance of time: +12s, -3m5s, +49h0m0s.
@@ -150,7 +156,8 @@ func (r *Report) open(value string, key Key, keys []Key) (digest, bool) {
 	size := key.public.Size()
 	all := readings(value, size)
 	if len(all) == 0 {
-		r.check("signature", Wrong, say("不是 %d 字节的 Base64（%d 个字符）", "it is not Base64 of %d bytes (it has %d characters)", size, len(value)))
+		r.check("signature", Wrong, say("不是 %d 字节的 Base64（%d 个字符）",
+			"it is not Base64 of %d bytes (it has %d characters)", size, len(value)))
 		return digest{}, false
 	}
 	told := false
@@ -184,7 +191,8 @@ func (r *Report) open(value string, key Key, keys []Key) (digest, bool) {
 	for _, other := range keys {
 		for _, s := range readings(value, other.public.Size()) {
 			if _, ok := open(other.public, s.raw); ok {
-				r.check("key", Wrong, say("签名由 %s 产生，不是 %s", "the signature was made with %s, not with %s", other.title(), key.title()))
+				r.check("key", Wrong, say("签名由 %s 产生，不是 %s",
+					"the signature was made with %s, not with %s", other.title(), key.title()))
 				r.cause(OtherKey, say("签名由 %s 产生", "the signature was made with %s", other.title()))
 				return digest{}, false
 			}
@@ -195,7 +203,8 @@ func (r *Report) open(value string, key Key, keys []Key) (digest, bool) {
 
 // stranger says that nobody known made the signature.
 func (r *Report) stranger(key Key) {
-	r.check("key", Wrong, say("签名不是 %s 产生的，或签名值已损坏", "the signature was not made with %s, or its value is damaged", key.title()))
+	r.check("key", Wrong, say("签名不是 %s 产生的，或签名值已损坏",
+		"the signature was not made with %s, or its value is damaged", key.title()))
 }
 
 // timestamps returns what may have been signed in place of a timestamp.
@@ -203,10 +212,12 @@ func timestamps(s string) []variant {
 	v := variant{text: s}
 	all := []variant{v}
 	if len(s) == 13 {
-		all = append(all, v.with(s[:10], edit{Milliseconds, "timestamp", say("时间戳 %s 是毫秒，签名时是秒", "the timestamp %s is in milliseconds, seconds were signed", s)}))
+		all = append(all, v.with(s[:10], edit{Milliseconds, "timestamp", say("时间戳 %s 是毫秒，签名时是秒",
+			"the timestamp %s is in milliseconds, seconds were signed", s)}))
 	}
 	if len(s) == 10 {
-		all = append(all, v.with(s+"000", edit{Milliseconds, "timestamp", say("签名时时间戳是毫秒（%s000）", "the signed timestamp was in milliseconds (%s000)", s)}))
+		all = append(all, v.with(s+"000", edit{Milliseconds, "timestamp", say("签名时时间戳是毫秒（%s000）",
+			"the signed timestamp was in milliseconds (%s000)", s)}))
 	}
 	return all
 }
@@ -237,11 +248,16 @@ func frames(parts []part) []frame {
 	}
 	return []frame{
 		{lines, nil},
-		wrong(FinalNewline, "签名串末尾少一个换行", "the signed text lacked the line feed at its end", func(p []string) string { return strings.Join(p, "\n") }),
-		wrong(FinalNewline, "签名串末尾多一个换行", "the signed text had a line feed too much at its end", func(p []string) string { return lines(p) + "\n" }),
-		wrong(MessageCRLF, "签名串的各行以 CRLF 结束", "the lines of the signed text ended in CRLF", func(p []string) string { return strings.Join(p, "\r\n") + "\r\n" }),
-		wrong(LiteralNewline, `签名串里是反斜杠加 n，不是换行`, `the signed text had a backslash and an n in place of line ends`, func(p []string) string { return strings.Join(p, `\n`) + `\n` }),
-		wrong(FinalNewline, "签名串没有换行，各部分直接相连", "the signed text had no line ends at all", func(p []string) string { return strings.Join(p, "") }),
+		wrong(FinalNewline, "签名串末尾少一个换行",
+			"the signed text lacked the line feed at its end", func(p []string) string { return strings.Join(p, "\n") }),
+		wrong(FinalNewline, "签名串末尾多一个换行",
+			"the signed text had a line feed too much at its end", func(p []string) string { return lines(p) + "\n" }),
+		wrong(MessageCRLF, "签名串的各行以 CRLF 结束",
+			"the lines of the signed text ended in CRLF", func(p []string) string { return strings.Join(p, "\r\n") + "\r\n" }),
+		wrong(LiteralNewline, `签名串里是反斜杠加 n，不是换行`,
+			`the signed text had a backslash and an n in place of line ends`, func(p []string) string { return strings.Join(p, `\n`) + `\n` }),
+		wrong(FinalNewline, "签名串没有换行，各部分直接相连",
+			"the signed text had no line ends at all", func(p []string) string { return strings.Join(p, "") }),
 		wrong(LinesSwapped, "签名串里时间戳和随机串的次序反了", "timestamp and nonce changed places in the signed text", swapped),
 	}
 }
@@ -254,7 +270,8 @@ func (r *Report) explain(d digest, found searched, parts []part) {
 		r.cause(DigestAlgorithm, text)
 	}
 	if !found.found {
-		text := Text{"签名串与手上的不同，已知的改动都对不上", "another text was signed than the one at hand, and no known change leads to it"}
+		text := Text{"签名串与手上的不同，已知的改动都对不上",
+			"another text was signed than the one at hand, and no known change leads to it"}
 		if found.manyKey {
 			text = Text{"签名串与手上的不同，已知的改动都对不上；JSON 的键太多，无法试遍所有顺序",
 				"another text was signed than the one at hand, and no known change leads to it; the JSON has too many keys to try all their orders"}
@@ -421,7 +438,8 @@ func (q Request) Diagnose() Report {
 		case slices.ContainsFunc(r.Causes, func(c Cause) bool { return c.Code == OtherKey }):
 		case key.owner == platform:
 			r.check("key", Wrong, say("%s 是微信支付的密钥", "%s is WeChat Pay's", key.title()))
-			r.cause(PlatformKeyUsed, say("用微信支付的密钥（%s）检查商户的签名", "the merchant's signature was checked with WeChat Pay's key (%s)", key.Name))
+			r.cause(PlatformKeyUsed, say("用微信支付的密钥（%s）检查商户的签名",
+				"the merchant's signature was checked with WeChat Pay's key (%s)", key.Name))
 		default:
 			r.stranger(key)
 		}
@@ -432,7 +450,8 @@ func (q Request) Diagnose() Report {
 		{"method", titles["method"], methods(q.Method)},
 		{"url", titles["url"], targets(q.Target)},
 		{"timestamp", titles["timestamp"], timestamps(a.timestamp)},
-		{"nonce", titles["nonce"], cases(a.nonce, NonceDiffers, "nonce", Text{"随机串的大小写变了", "the nonce is in another case"})},
+		{"nonce", titles["nonce"], cases(a.nonce, NonceDiffers, "nonce", Text{"随机串的大小写变了",
+			"the nonce is in another case"})},
 		{"body", titles["body"], []variant{{text: body}}},
 	}
 	found := search(opened, parts, 4, frames(parts), func(try func([]string, edit) bool) bool {
@@ -454,7 +473,8 @@ func (q Request) Diagnose() Report {
 			}
 		}
 		for ms := n*1000 + 1; ms < n*1000+1000; ms++ {
-			if at(strconv.FormatInt(ms, 10), edit{Milliseconds, "timestamp", say("签名时时间戳是毫秒（%d）", "the signed timestamp was in milliseconds (%d)", ms)}) {
+			if at(strconv.FormatInt(ms, 10), edit{Milliseconds, "timestamp", say("签名时时间戳是毫秒（%d）",
+				"the signed timestamp was in milliseconds (%d)", ms)}) {
 				return true
 			}
 		}
@@ -471,7 +491,8 @@ func (q Request) Diagnose() Report {
 func (r *Report) merchant(a authorized, key Key, q Request) {
 	differs := func(where Text, other string) {
 		r.check("mchid", Wrong, say("Authorization 里是 %s，%s是 %s", "Authorization has %s, %s %s", a.mchid, where, other))
-		r.cause(MchIDDiffers, say("Authorization 的 mchid 是 %s，%s是 %s", "the mchid of Authorization is %s, %s %s", a.mchid, where, other))
+		r.cause(MchIDDiffers, say("Authorization 的 mchid 是 %s，%s是 %s",
+			"the mchid of Authorization is %s, %s %s", a.mchid, where, other))
 	}
 	if key.mchid != "" && key.mchid != a.mchid {
 		differs(Text{"证书", "the certificate's"}, key.mchid)
@@ -516,7 +537,8 @@ func (r *Report) serial(serial string, key Key, keys []Key) {
 	case slices.ContainsFunc(keys, func(k Key) bool { same, _ := k.is(serial); return same && k.owner == platform }):
 		wrong(PlatformSerial, say("%s 是平台证书的序列号", "%s is the serial of a platform certificate", serial))
 	case key.ID == "":
-		r.check("serial", Unknown, say("%s；%s 不含序列号，无法比较（改用 apiclient_cert.pem）", "%s; %s holds no serial to compare it with (give apiclient_cert.pem)", serial, key.Name))
+		r.check("serial", Unknown, say("%s；%s 不含序列号，无法比较（改用 apiclient_cert.pem）",
+			"%s; %s holds no serial to compare it with (give apiclient_cert.pem)", serial, key.Name))
 	default:
 		wrong(WrongSerial, say("%s 不是 %s 的序列号（%s）", "%s is not the serial of %s (%s)", serial, key.Name, key.ID))
 	}
@@ -528,7 +550,8 @@ func methods(sent string) []variant {
 	all := cases(sent, MethodDiffers, "method", Text{"签名时方法的大小写不同", "the method was signed in another case"})
 	for _, other := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
 		if other != strings.ToUpper(sent) {
-			all = append(all, v.with(other, edit{MethodDiffers, "method", say("签名时方法是 %s，发送的是 %s", "%s was signed, %s was sent", other, sent)}))
+			all = append(all, v.with(other, edit{MethodDiffers, "method", say("签名时方法是 %s，发送的是 %s",
+				"%s was signed, %s was sent", other, sent)}))
 		}
 	}
 	return all
@@ -575,7 +598,8 @@ func targets(sent string) []variant {
 	add(URLEncoding, hexCase(sent, strings.ToLower), encoding, encodingEN)
 	add(URLEncoding, hexCase(sent, strings.ToUpper), encoding, encodingEN)
 	add(URLEncoding, url.PathEscape(sent), encoding, encodingEN)
-	add(URLEncoding, strings.TrimSuffix(path, "/")+strings.TrimPrefix(sent, path), "签名时路径末尾没有 /", "the signed path had no / at its end")
+	add(URLEncoding, strings.TrimSuffix(path, "/")+strings.TrimPrefix(sent, path), "签名时路径末尾没有 /",
+		"the signed path had no / at its end")
 	add(URLEncoding, path+"/"+strings.TrimPrefix(sent, path), "签名时路径末尾多一个 /", "the signed path had a / at its end")
 	for _, host := range []string{"https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com", "http://api.mch.weixin.qq.com", "api.mch.weixin.qq.com"} {
 		add(HostInURL, host+sent, "签名时 URL 包含了域名", "the signed URL had the host in it")
@@ -584,7 +608,8 @@ func targets(sent string) []variant {
 	}
 	add(HostInURL, strings.TrimPrefix(sent, "/"), "签名时 URL 少了开头的 /", "the signed URL lacked the / at its beginning")
 	add(PathCase, strings.ToLower(sent), "签名时 URL 被转成了小写", "the signed URL was in lower case")
-	add(PathCase, strings.ToLower(path)+strings.TrimPrefix(sent, path), "签名时路径被转成了小写", "the signed path was in lower case")
+	add(PathCase, strings.ToLower(path)+strings.TrimPrefix(sent, path), "签名时路径被转成了小写",
+		"the signed path was in lower case")
 	return all
 }
 
