@@ -45,9 +45,10 @@ var may = map[string]string{
 	"internal/server":   "internal/pay webhook internal/spell money", // it sees use cases only
 	"console":           "internal/pay webhook money",                // likewise
 	"internal/settings": "internal/spell",                            // it knows nothing of what the settings are for
+	"internal/diagnose": "wechatpay wechatpay/apiv2",                 // what is wrong about a signature, from bytes alone
 	// floor 4
 	"cmd/fenhao": "money wechatpay wechatpay/apiv2 wechatpay/bill miniprogram webhook sandbox internal/pay internal/store internal/wechat " +
-		"internal/work internal/server console internal/settings internal/spell",
+		"internal/work internal/server console internal/settings internal/diagnose internal/spell",
 }
 
 // mayNot lists what packages may not import from outside, tests aside: paths, with all below them.
