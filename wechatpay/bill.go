@@ -187,22 +187,25 @@ func (b *Bill[Row, Summary]) Rows(ctx context.Context) iter.Seq2[Row, error] {
 			yield(zero, err)
 			return
 		}
-		for _, pass := range []func(Row, error) bool{func(_ Row, err error) bool { return err == nil }, yield} {
+		var sum Summary
+		for _, pass := range []func(Row) bool{func(Row) bool { return true }, func(row Row) bool { return yield(row, nil) }} {
 			if _, err := f.Seek(0, io.SeekStart); err != nil {
 				yield(zero, fmt.Errorf("read the stored bill: %w", err))
 				return
 			}
 			r := b.parse(f, bill.Options{MaxRows: b.limits.MaxRows})
 			for row, err := range r.Rows() {
-				if !pass(row, err) {
-					if err != nil {
-						yield(zero, err)
-					}
+				if err != nil {
+					yield(zero, err)
+					return
+				}
+				if !pass(row) {
 					return
 				}
 			}
-			b.summary = r.Summary()
+			sum = r.Summary()
 		}
+		b.summary = sum
 	}
 }
 

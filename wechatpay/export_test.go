@@ -12,6 +12,9 @@ var (
 	MaxAnswer         = maxAnswer
 	NewTransport      = newTransport
 	FormatTimeBeijing = formatTime
+
+	ParseRefundNotification = parseRefundNotification
+	ParseCombined           = parseCombined
 )
 
 // Encode is the body that Prepay would send.

@@ -58,12 +58,13 @@ func (h *hosts) order(now time.Time) (first, second *host) {
 	return &h.base, h.backup
 }
 
-// record counts a request and reports whether the host is to blame for its end. A caller that gave up is not its fault.
+// record counts a request and reports whether the host is to blame for its end. It is for a deadline that passes, but not
+// for a caller that hangs up.
 func (h *hosts) record(ctx context.Context, at *host, now time.Time, resp *http.Response, err error) (down bool) {
 	var outcome *outcomeError
 	switch {
 	case err != nil:
-		down = errors.As(err, &outcome) && outcome.network && ctx.Err() == nil
+		down = errors.As(err, &outcome) && outcome.network && !errors.Is(ctx.Err(), context.Canceled)
 	default:
 		down = resp.StatusCode >= http.StatusBadGateway && resp.StatusCode <= http.StatusGatewayTimeout
 	}
@@ -82,7 +83,8 @@ func (h *hosts) record(ctx context.Context, at *host, now time.Time, resp *http.
 
 // known reports whether u is at one of the hosts, or at one of WeChat Pay's.
 func (h *hosts) known(u *url.URL) bool {
-	if u.Scheme == h.base.url.Scheme && u.Host == h.base.url.Host || h.backup != nil && u.Scheme == h.backup.url.Scheme && u.Host == h.backup.url.Host {
+	at := func(x *host) bool { return x != nil && u.Scheme == x.url.Scheme && u.Host == x.url.Host }
+	if at(&h.base) || at(h.backup) {
 		return true
 	}
 	switch u.Host {

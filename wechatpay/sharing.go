@@ -134,7 +134,9 @@ func (c *Client) UnfreezeProfit(ctx context.Context, transactionID, outOrderNo, 
 }
 
 // sharing sends a request whose answer is about the sharing of the given numbers.
-func (c *Client) sharing(ctx context.Context, what, method, path string, q url.Values, key FieldKey, in any, outOrderNo, transactionID string) (*ProfitSharing, error) {
+func (c *Client) sharing(ctx context.Context, what, method, path string, q url.Values, key FieldKey, in any,
+	outOrderNo, transactionID string,
+) (*ProfitSharing, error) {
 	s := new(ProfitSharing)
 	_, err := c.exchange(ctx, method, path, q, key, in, s)
 	switch {
@@ -276,7 +278,7 @@ type ReceiverRequest struct {
 	Type           string // ReceiverMerchant, ReceiverOpenID or ReceiverSubOpenID
 	Account        string
 	Name           string // in plain text, it is encrypted here; required of merchants; not for DeleteReceiver
-	RelationType   string // SERVICE_PROVIDER, STORE, STAFF, STORE_OWNER, PARTNER, HEADQUARTER, BRAND, DISTRIBUTOR, USER, SUPPLIER, CUSTOM; not for DeleteReceiver
+	RelationType   string // SERVICE_PROVIDER, STORE, STAFF, PARTNER, …, or CUSTOM; not for DeleteReceiver
 	CustomRelation string // with CUSTOM: in a few words; not for DeleteReceiver
 }
 
@@ -348,7 +350,9 @@ func parseProfitSharingNotice(data []byte) (*ProfitSharingNotice, error) {
 	if err := strictUnmarshal(data, &w); err != nil {
 		return nil, err
 	}
-	n := &ProfitSharingNotice{TransactionID: w.TransactionID, OrderID: w.OrderID, OutOrderNo: w.OutOrderNo, Receiver: w.Receiver, SuccessTime: w.SuccessTime.UTC()}
+	n := &ProfitSharingNotice{
+		TransactionID: w.TransactionID, OrderID: w.OrderID, OutOrderNo: w.OutOrderNo, Receiver: w.Receiver, SuccessTime: w.SuccessTime.UTC(),
+	}
 	n.MerchantID, n.ProviderID = w.merchant()
 	if n.TransactionID == "" || n.OrderID == "" {
 		return nil, errors.New("it has no transaction_id or no order_id")

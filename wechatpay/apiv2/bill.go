@@ -3,6 +3,7 @@ package apiv2
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"crypto/sha1" // WeChat Pay's choice; it guards against accidents alone
@@ -17,85 +18,119 @@ import (
 	"time"
 )
 
-// BillType is a selection of trades.
-type BillType string
+// ErrBadBill is matched by the error of a bill whose bytes are not those that WeChat Pay announced, are no gzip, or exceed
+// a limit. Ask for the bill again, nothing of it may be believed.
+var ErrBadBill = errors.New("the bill is not what WeChat Pay announced")
 
 const (
-	BillAll            BillType = "ALL"             // payments and refunds
-	BillSuccess        BillType = "SUCCESS"         // payments
-	BillRefund         BillType = "REFUND"          // refunds
-	BillRechargeRefund BillType = "RECHARGE_REFUND" // refunds of prepaid money
+	// maxBill is the default limit of a bill's plain text: some three million rows.
+	maxBill = 1 << 30
+
+	// stallTime is how long a download may pause. A download as a whole has no limit but its context.
+	stallTime = 30 * time.Second
 )
 
-// AccountType is one of a merchant's accounts.
-type AccountType string
-
+// The types of trade bills.
 const (
-	AccountBasic     AccountType = "Basic"     // 基本账户
-	AccountOperation AccountType = "Operation" // 运营账户
-	AccountFees      AccountType = "Fees"      // 手续费账户
+	BillAll            = "ALL"             // payments and refunds
+	BillSuccess        = "SUCCESS"         // payments
+	BillRefund         = "REFUND"          // refunds
+	BillRechargeRefund = "RECHARGE_REFUND" // refunds to the balance; not offered to every merchant
 )
 
-// DownloadBill downloads the trade bill (交易账单) of the Beijing day that day falls on. The bill is ready after 10:00 of the
-// next day and kept for three months; it covers the whole merchant, and with a service provider the sub merchant or, where
-// the client has none, all of them. kind may be "" for BillAll.
+// TradeBillRequest asks for the trade bill (交易账单) of a day.
+type TradeBillRequest struct {
+	Date     string // of Beijing time, 2026-11-19: yesterday at the latest, three months back at most
+	Type     string // BillAll, which is the default, BillSuccess, BillRefund or BillRechargeRefund
+	MaxBytes int64  // of the plain text; 0 means 1 GiB
+}
+
+// The accounts of fund flow bills.
+const (
+	AccountBasic     = "Basic"     // 基本账户
+	AccountOperation = "Operation" // 运营账户
+	AccountFees      = "Fees"      // 手续费账户
+)
+
+// FundFlowBillRequest asks for the fund flow bill (资金账单) of a day.
+type FundFlowBillRequest struct {
+	Date     string // of Beijing time, 2026-11-19: yesterday at the latest
+	Account  string // AccountBasic, which is the default, AccountOperation or AccountFees
+	MaxBytes int64  // of the plain text; 0 means 1 GiB
+}
+
+// DownloadBill downloads the trade bill of a day: every payment and refund of the merchant, or of the sub merchant of
+// [Client.For]; a service provider's own client gets those of all its sub merchants. It reads, and can be repeated.
 //
-// What is returned is the text, decompressed as it is read, for package wechatpay/bill. It comes in pieces: the bill is
-// whole only when a read has returned io.EOF. Close it. The default HTTP client gives the download 10 minutes; ctx may
-// end it earlier, also while it is being read. It reads, and can be repeated.
+// What comes is plain text, decompressed as it is read, and meant for package wechatpay/bill:
 //
-// Errors to tell apart: CodeNoBillExist (nothing was traded), CodeBillCreating (not yet: in half an hour), ErrNotSent,
-// ErrUncertain (ask again). WeChat Pay does not sign bills: they are as genuine as the TLS connection.
+//	text, err := client.DownloadBill(ctx, apiv2.TradeBillRequest{Date: "2026-11-19"})
+//	if errors.Is(err, apiv2.CodeNoBillExist) {
+//		return nil // nothing was traded
+//	}
+//	…
+//	defer text.Close()
+//	for row, err := range bill.Trades(text, bill.Options{}).Rows() { … }
+//
+// The bill is whole only when a read has returned io.EOF; an error that matches ErrUncertain (the download broke) or
+// ErrBadBill ends it otherwise. The context ends the reading too. WeChat Pay does not sign bills of API v2: they are as
+// genuine as the TLS connection.
+//
+// Bills are made from 9:00 on the day after; ask after 10:00. Errors to tell apart: CodeNoBillExist (nothing was traded),
+// CodeBillCreating (in half an hour again), ErrNotSent, ErrUncertain.
 //
 // Source: v2 manual, "下载交易账单" (chapter 9_6).
-func (c *Client) DownloadBill(ctx context.Context, day time.Time, kind BillType) (io.ReadCloser, error) {
+func (c *Client) DownloadBill(ctx context.Context, r TradeBillRequest) (io.ReadCloser, error) {
+	kind := cmp.Or(r.Type, BillAll)
 	switch kind {
-	case "":
-		kind = BillAll
 	case BillAll, BillSuccess, BillRefund, BillRechargeRefund:
 	default:
-		return nil, &RequestError{"bill_type", text{
+		return nil, fmt.Errorf("trade bill: %w", &RequestError{"bill_type", text{
 			"it is ALL, SUCCESS, REFUND or RECHARGE_REFUND", "应为 ALL、SUCCESS、REFUND 或 RECHARGE_REFUND",
-		}}
-	}
-	return c.download(ctx, "/pay/downloadbill", day, Field{"bill_type", string(kind)}, c.credentials.SignType)
-}
-
-// DownloadFundFlow downloads the fund flow bill (资金账单) of one account: see DownloadBill. It presents the client
-// certificate, and is signed with HMAC-SHA256 whatever the SignType of the client. account may be "" for AccountBasic.
-//
-// Where WeChat Pay sends a digest of the bill, a bill that differs ends in an error that matches ErrBadMessage instead of
-// io.EOF.
-//
-// Source: v2 manual, "下载资金账单" (chapter 9_18).
-func (c *Client) DownloadFundFlow(ctx context.Context, day time.Time, account AccountType) (io.ReadCloser, error) {
-	switch account {
-	case "":
-		account = AccountBasic
-	case AccountBasic, AccountOperation, AccountFees:
-	default:
-		return nil, &RequestError{"account_type", text{"it is Basic, Operation or Fees", "应为 Basic、Operation 或 Fees"}}
-	}
-	return c.download(ctx, fundFlowPath, day, Field{"account_type", string(account)}, HMACSHA256)
-}
-
-func (c *Client) download(ctx context.Context, path string, day time.Time, what Field, t SignType) (io.ReadCloser, error) {
-	date := day.In(beijing).Format("20060102")
-	if today := c.now().In(beijing).Format("20060102"); day.IsZero() || date >= today {
-		return nil, fmt.Errorf("download a bill: %w", &RequestError{"bill_date", text{
-			date + " is not over in Beijing: a bill is made on the next day, after 10:00",
-			date + " 尚未结束（北京时间）：账单在次日 10:00 后生成",
 		}})
 	}
-	body, err := c.openBill(ctx, path, Fields{{"bill_date", date}, {"tar_type", "GZIP"}, what}, t)
+	body, err := c.bill(ctx, "/pay/downloadbill", r.Date, Field{"bill_type", kind}, c.credentials.SignType, r.MaxBytes)
 	if err != nil {
-		return nil, fmt.Errorf("download bill %s of %s: %w", what.Value, date, err)
+		return nil, fmt.Errorf("trade bill of %s: %w", clip(r.Date, 20), err)
 	}
 	return body, nil
 }
 
-func (c *Client) openBill(ctx context.Context, path string, fields Fields, t SignType) (io.ReadCloser, error) {
-	request, err := c.seal("", fields, t)
+// DownloadFundFlow downloads the fund flow bill of a day: every movement on an account of the merchant. It presents the
+// client certificate, and is signed with HMAC-SHA256 whatever the SignType of the client. Where WeChat Pay sends a digest,
+// it is compared at the end. See DownloadBill; the rows are read by bill.FundFlow.
+//
+// Source: v2 manual, "下载资金账单" (chapter 9_18).
+func (c *Client) DownloadFundFlow(ctx context.Context, r FundFlowBillRequest) (io.ReadCloser, error) {
+	account := cmp.Or(r.Account, AccountBasic)
+	switch account {
+	case AccountBasic, AccountOperation, AccountFees:
+	default:
+		return nil, fmt.Errorf("fund flow bill: %w", &RequestError{"account_type", text{
+			"it is Basic, Operation or Fees", "应为 Basic、Operation 或 Fees",
+		}})
+	}
+	body, err := c.bill(ctx, fundFlowPath, r.Date, Field{"account_type", account}, HMACSHA256, r.MaxBytes)
+	if err != nil {
+		return nil, fmt.Errorf("fund flow bill of %s: %w", clip(r.Date, 20), err)
+	}
+	return body, nil
+}
+
+func (c *Client) bill(ctx context.Context, path, date string, what Field, t SignType, most int64) (io.ReadCloser, error) {
+	day, err := time.Parse(time.DateOnly, date)
+	if err != nil {
+		return nil, &RequestError{"bill_date", text{
+			"it is a day of Beijing time such as 2026-11-19", "应为北京时间的日期，例如 2026-11-19",
+		}}
+	}
+	if date >= c.now().In(beijing).Format(time.DateOnly) {
+		return nil, &RequestError{"bill_date", text{
+			"the day is not over in Beijing: its bill is made on the next one, after 9:00",
+			"该日尚未结束（北京时间）：账单在次日 9:00 后生成",
+		}}
+	}
+	request, err := c.seal("", Fields{{"bill_date", day.Format("20060102")}, {"tar_type", "GZIP"}, what}, t)
 	if err != nil {
 		return nil, err
 	}
@@ -104,53 +139,87 @@ func (c *Client) openBill(ctx context.Context, path string, fields Fields, t Sig
 		return nil, err
 	}
 	patient := *h
-	patient.Timeout = c.billTimeout
+	patient.Timeout = 0 // it would end a download that is under way; instead, a pause does
+	ctx, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(stallTime, func() { cancel(errStalled) })
 	resp, err := c.send(ctx, &patient, path, request.body)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		body := &download{resp.Body, ctx, cancel, timer}
+		var bill io.ReadCloser
+		if bill, err = readBill(resp, body, cmp.Or(most, maxBill)); err == nil {
+			return bill, nil
+		}
+		_ = body.Close() // what it held has been read
 	}
-	bill, err := readBill(resp)
-	if err != nil {
-		_ = resp.Body.Close() // what it held has been read
-		return nil, err
+	timer.Stop()
+	if context.Cause(ctx) == errStalled {
+		err = uncertain(errStalled)
 	}
-	return bill, nil
+	cancel(nil)
+	return nil, err
+}
+
+var errStalled = fmt.Errorf("nothing came for %v", stallTime)
+
+// download is a body that may not pause for long. Its errors match ErrUncertain.
+type download struct {
+	io.ReadCloser
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+}
+
+func (d *download) Read(b []byte) (int, error) {
+	d.timer.Reset(stallTime)
+	n, err := d.ReadCloser.Read(b)
+	d.timer.Stop() // what the reader does with it takes as long as it takes
+	switch {
+	case err == nil || err == io.EOF:
+		return n, err
+	case context.Cause(d.ctx) == errStalled:
+		return n, uncertain(errStalled)
+	}
+	return n, uncertain(err)
+}
+
+func (d *download) Close() error {
+	d.timer.Stop()
+	err := d.ReadCloser.Close()
+	d.cancel(nil)
+	return err
 }
 
 // readBill tells a bill from a refusal by its first bytes: refusals are XML, whatever was asked for.
-func readBill(resp *http.Response) (io.ReadCloser, error) {
+func readBill(resp *http.Response, body io.ReadCloser, most int64) (io.ReadCloser, error) {
 	if resp.StatusCode != http.StatusOK {
-		body, _ := readAll(resp, 64<<10) // a page of somebody's: what there is of it will do
-		return nil, httpError(resp.StatusCode, body)
+		page, _ := io.ReadAll(io.LimitReader(body, 4096)) // a page of somebody's: what there is of it will do
+		return nil, httpError(resp.StatusCode, page)
 	}
-	b := &billReader{resp: resp.Body, digest: digestOf(resp.Header), raw: sha1.New(), plain: sha1.New()}
-	in := bufio.NewReaderSize(io.TeeReader(resp.Body, b.raw), 16<<10)
-	begin, err := in.Peek(5)
+	b := &plainBill{body: body, digest: digestOf(resp.Header), left: most, sum: sha1.New(), rawSum: sha1.New()}
+	raw := bufio.NewReaderSize(io.TeeReader(body, b.rawSum), 16<<10)
+	b.in = raw
+	magic, err := raw.Peek(2)
 	switch {
-	case len(begin) == 0:
+	case len(magic) == 0:
 		if err == io.EOF {
-			err = errors.New("it is empty")
+			err = uncertain(errors.New("it is empty"))
 		}
-		return nil, uncertain(fmt.Errorf("read the bill: %w", err))
-	case bytes.HasPrefix(begin, []byte("\x1f\x8b")):
-		z, err := gzip.NewReader(in)
-		if err != nil {
-			return nil, uncertain(fmt.Errorf("read the bill: %w", err))
+		return nil, fmt.Errorf("read the bill: %w", err)
+	case magic[0] == '<':
+		return nil, readBillRefusal(raw)
+	case bytes.Equal(magic, []byte{0x1f, 0x8b}): // it was asked for, but proxies unpack
+		if b.in, err = gzip.NewReader(raw); err != nil {
+			return nil, fmt.Errorf("read the bill: %w", broken(err))
 		}
-		b.text = z
-		return b, nil
-	case begin[0] == '<':
-		return nil, readBillError(in)
 	}
-	b.text = in
 	return b, nil
 }
 
-// readBillError reads what came instead of a bill. It is not signed.
-func readBillError(in io.Reader) error {
+// readBillRefusal reads what came instead of a bill. It is not signed.
+func readBillRefusal(in io.Reader) error {
 	body, err := io.ReadAll(io.LimitReader(in, maxNotification))
 	if err != nil {
-		return uncertain(fmt.Errorf("read the answer: %w", err))
+		return fmt.Errorf("read the answer: %w", err)
 	}
 	f, err := decode(body, "xml")
 	switch {
@@ -182,41 +251,44 @@ func digestOf(h http.Header) []byte {
 	return raw
 }
 
-// billReader reads the text of a bill and compares its digest at the end.
-type billReader struct {
-	resp       io.Closer
-	text       io.Reader
-	digest     []byte // expected, or nil
-	raw, plain hash.Hash
-	end        error // what Read returned last, once it has ended
+// plainBill is the plain text of a bill that is being downloaded.
+type plainBill struct {
+	body        io.Closer
+	in          io.Reader // without gzip
+	sum, rawSum hash.Hash
+	digest      []byte // expected, or nil
+	left        int64
+	end         error // what the last read returned, if it was an error
 }
 
-func (b *billReader) Read(p []byte) (int, error) {
-	if b.end != nil {
-		return 0, b.end
+func (p *plainBill) Read(b []byte) (int, error) {
+	if p.end != nil {
+		return 0, p.end
 	}
-	n, err := b.text.Read(p)
-	b.plain.Write(p[:n])
-	if err == io.EOF && !b.matches() {
-		err = fmt.Errorf("read the bill: %w: its SHA-1 is not the one that was announced", ErrBadMessage)
+	n, err := p.in.Read(b)
+	p.sum.Write(b[:n])
+	if p.left -= int64(n); p.left < 0 {
+		n, err = 0, fmt.Errorf("%w: it is longer than the limit", ErrBadBill)
+	} else if err == io.EOF && !p.matches() {
+		err = fmt.Errorf("%w: its SHA-1 is another one", ErrBadBill)
 	} else if err != nil && err != io.EOF {
-		err = uncertain(fmt.Errorf("read the bill: %w", err))
+		err = broken(err)
 	}
-	b.end = err
+	p.end = err
 	return n, err
 }
 
 // matches compares with the digest of the text, and of the file as it was sent: it is not documented which is meant.
-func (b *billReader) matches() bool {
-	if b.digest == nil {
-		return true
-	}
-	for _, h := range []hash.Hash{b.plain, b.raw} {
-		if bytes.Equal(h.Sum(nil), b.digest) {
-			return true
-		}
-	}
-	return false
+func (p *plainBill) matches() bool {
+	return p.digest == nil || bytes.Equal(p.sum.Sum(nil), p.digest) || bytes.Equal(p.rawSum.Sum(nil), p.digest)
 }
 
-func (b *billReader) Close() error { return b.resp.Close() }
+// broken tells a download that broke off from bytes that are not gzip.
+func broken(err error) error {
+	if errors.Is(err, ErrUncertain) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrBadBill, err)
+}
+
+func (p *plainBill) Close() error { return p.body.Close() }

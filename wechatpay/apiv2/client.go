@@ -54,8 +54,8 @@ func WithBaseURL(address string) Option {
 }
 
 // WithHTTPClient sends requests through a copy of h: for a proxy, tracing, other timeouts. Redirects are never followed
-// and cookies never kept, whatever h says. The default gives a request 15 seconds, a bill 10 minutes, and speaks TLS 1.2
-// or later.
+// and cookies never kept, whatever h says. The default gives a request 15 seconds and speaks TLS 1.2 or later. Downloads
+// of bills have no timeout but that of a pause.
 //
 // Where h has an [http.Transport], or none, the client certificate is added to a copy of it. A transport of another type
 // has to present the certificate itself.
@@ -95,20 +95,18 @@ func WithLogger(l *slog.Logger) Option {
 // Client speaks to WeChat Pay for one merchant. It is safe for concurrent use, starts nothing in the background and
 // needs no closing. Make it once and keep it: it holds the connections.
 type Client struct {
-	credentials   Credentials
-	appID         string
-	subMerchantID string
-	subAppID      string
-	partnerID     string
-	notifyKeys    []Key      // those that a notification may be signed with
-	notifyTypes   []SignType // likewise
+	credentials Credentials
+	appID       string
+	sub         SubMerchant // zero for direct merchants
+	partnerID   string
+	notifyKeys  []Key      // those that a notification may be signed with
+	notifyTypes []SignType // likewise
 
-	base        string
-	http        *http.Client
-	certified   *http.Client // presents the certificate; nil where there is none
-	billTimeout time.Duration
-	now         func() time.Time
-	log         *slog.Logger
+	base      string
+	http      *http.Client
+	certified *http.Client // presents the certificate; nil where there is none
+	now       func() time.Time
+	log       *slog.Logger
 }
 
 // NewClient checks c and makes a client. It does not touch the network. The error joins a [*ConfigError] for each
@@ -132,7 +130,7 @@ func NewClient(c Config, opts ...Option) (*Client, error) {
 	}
 	client.credentials = Credentials{c.MerchantID, c.Key, c.SignType}
 	client.appID, client.partnerID = c.AppID, c.PartnerID
-	client.subMerchantID, client.subAppID = c.SubMerchantID, c.SubAppID
+	client.sub = SubMerchant{c.SubMerchantID, c.SubAppID}
 	client.notifyKeys = append([]Key{c.Key}, c.OldKeys...)
 	client.notifyTypes = []SignType{c.SignType}
 	if c.AcceptMD5 && c.SignType != MD5 {
@@ -145,10 +143,8 @@ func NewClient(c Config, opts ...Option) (*Client, error) {
 // connect makes the two HTTP clients, with and without the certificate.
 func (c *Client) connect(config Config) {
 	h := http.Client{Timeout: 15 * time.Second, Transport: newTransport()}
-	c.billTimeout = 10 * time.Minute
 	if c.http != nil {
 		h = *c.http
-		c.billTimeout = h.Timeout
 	}
 	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	h.Jar = nil
@@ -189,32 +185,6 @@ func newTransport() *http.Transport {
 		// outcome, so ours are closed first.
 		IdleConnTimeout: 7 * time.Second,
 	}
-}
-
-// ForSubMerchant returns a client that acts for another sub merchant (特约商户) of the same service provider. It shares
-// the connections of c. subAppID may be "".
-func (c *Client) ForSubMerchant(subMerchantID, subAppID string) (*Client, error) {
-	if err := checkMerchantID("sub_mch_id", subMerchantID); err != nil {
-		return nil, err
-	}
-	if subAppID != "" {
-		if err := checkAppID("sub_appid", subAppID); err != nil {
-			return nil, err
-		}
-	}
-	other := *c
-	other.subMerchantID, other.subAppID = subMerchantID, subAppID
-	return &other, nil
-}
-
-// ForApp returns a client for another app of the same merchant. It shares the connections of c.
-func (c *Client) ForApp(appID string) (*Client, error) {
-	if err := checkAppID("appid", appID); err != nil {
-		return nil, err
-	}
-	other := *c
-	other.appID = appID
-	return &other, nil
 }
 
 // Response is a verified answer of success.
@@ -294,11 +264,14 @@ func (c *Client) seal(appID string, fields Fields, t SignType) (sealed, error) {
 		return s, err
 	}
 	s.subMerchantID = fields.Get("sub_mch_id")
-	if s.subMerchantID == "" && c.subMerchantID != "" {
-		s.subMerchantID = c.subMerchantID
-		fields = append(fields, Field{"sub_mch_id", c.subMerchantID})
-		if c.subAppID != "" && fields.Get("sub_appid") == "" {
-			fields = append(fields, Field{"sub_appid", c.subAppID})
+	if s.subMerchantID == "" && c.sub.ID != "" {
+		if err := c.sub.check(); err != nil {
+			return s, err
+		}
+		s.subMerchantID = c.sub.ID
+		fields = append(fields, Field{"sub_mch_id", c.sub.ID})
+		if c.sub.AppID != "" && fields.Get("sub_appid") == "" {
+			fields = append(fields, Field{"sub_appid", c.sub.AppID})
 		}
 	}
 	fields = append(fields,

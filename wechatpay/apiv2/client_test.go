@@ -69,7 +69,7 @@ func TestUnprovenAnswersAreUncertain(t *testing.T) {
 	for name, body := range map[string]string{
 		"nothing": "", "HTML": "<html><body>x</body></html>", "JSON": "{}", "doctype": "<!DOCTYPE xml>" + good.signed("HMAC-SHA256").xml(),
 		"cut off": good.signed("HMAC-SHA256").xml()[:100], "twice": strings.Replace(good.signed("HMAC-SHA256").xml(), "</xml>", "<prepay_id>wx1</prepay_id></xml>", 1),
-		"too long": "<xml>" + strings.Repeat(" ", apiv2.MaxAnswer),
+		"too long": good.signed("HMAC-SHA256").xml() + strings.Repeat(" ", apiv2.MaxAnswer),
 	} {
 		f.mu.Lock()
 		f.raw = func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }
@@ -77,6 +77,12 @@ func TestUnprovenAnswersAreUncertain(t *testing.T) {
 		if _, err := client.UnifiedOrder(t.Context(), order()); !errors.Is(err, apiv2.ErrUncertain) || errors.Is(err, apiv2.ErrNotSent) {
 			t.Errorf("%s: %v, want ErrUncertain", name, err)
 		}
+	}
+	f.set(func(request) m { return good.signed("MD5") })
+	changing := config()
+	changing.AcceptMD5 = true // of notifications, whose orders are older than the change
+	if _, err := newClient(t, f, changing).UnifiedOrder(t.Context(), order()); !errors.Is(err, apiv2.ErrBadSignature) {
+		t.Errorf("an answer in MD5: %v", err)
 	}
 	f.set(prepaid)
 	for _, signType := range []apiv2.SignType{apiv2.MD5, apiv2.HMACSHA256} {
@@ -110,7 +116,10 @@ func TestRefusalsAreTyped(t *testing.T) {
 		{m{"return_code": "FAIL", "return_msg": "appid不存在"}, apiv2.LevelTransport, apiv2.CodeAppIDNotExist, false},
 		{m{"return_code": "FAIL", "return_msg": "证书验证失败"}, apiv2.LevelTransport, apiv2.CodeCertError, false},
 		{m{"return_code": "FAIL", "return_msg": "something new"}, apiv2.LevelTransport, apiv2.CodeReturnFail, false},
-		{m{"return_code": "FAIL", "return_msg": "INVALID_REQUEST"}, apiv2.LevelTransport, apiv2.CodeInvalidRequest, false},
+		{m{"return_code": "FAIL", "return_msg": "XML_FORMAT_ERROR"}, apiv2.LevelTransport, apiv2.CodeXMLFormatError, false},
+		{m{"return_code": "FAIL", "return_msg": "ORDERPAID"}, apiv2.LevelTransport, apiv2.CodeReturnFail, false}, // says nobody
+		{m{"return_code": "FAIL", "result_code": "FAIL", "err_code": "REFUNDNOTEXIST"}, apiv2.LevelTransport, apiv2.CodeReturnFail, false},
+		{m{"return_code": "FAIL", "return_msg": "FAIL"}, apiv2.LevelTransport, apiv2.CodeReturnFail, false},
 		{m{"return_code": "FAIL"}, apiv2.LevelTransport, apiv2.CodeReturnFail, false},
 		{m{"return_code": "FAIL", "return_msg": "系统繁忙，请稍后再试"}, apiv2.LevelTransport, apiv2.CodeSystemError, true},
 		{m{"return_code": "FAIL", "return_msg": "SYSTEMERROR"}, apiv2.LevelTransport, apiv2.CodeSystemError, true},
@@ -287,10 +296,13 @@ func TestClientCertificate(t *testing.T) {
 	before := f.count()
 	bare := newClient(t, f, config())
 	for name, call := range map[string]func() error{
-		"refund":    func() error { _, err := bare.Refund(t.Context(), refundRequest()); return err },
-		"reverse":   func() error { _, err := bare.Reverse(t.Context(), "ORDER-000001", ""); return err },
-		"fund flow": func() error { _, err := bare.DownloadFundFlow(t.Context(), start.AddDate(0, 0, -1), ""); return err },
-		"any":       func() error { _, err := bare.Do(t.Context(), "/secapi/pay/other", nil); return err },
+		"refund":  func() error { _, err := bare.Refund(t.Context(), refundRequest()); return err },
+		"reverse": func() error { _, err := bare.Reverse(t.Context(), "ORDER-000001", ""); return err },
+		"fund flow": func() error {
+			_, err := bare.DownloadFundFlow(t.Context(), apiv2.FundFlowBillRequest{Date: "2026-11-19"})
+			return err
+		},
+		"any": func() error { _, err := bare.Do(t.Context(), "/secapi/pay/other", nil); return err },
 	} {
 		var wrong *apiv2.ConfigError
 		if err := call(); !errors.Is(err, apiv2.ErrNotSent) || !errors.As(err, &wrong) || wrong.Field != "Certificate" {
@@ -408,17 +420,11 @@ func TestDo(t *testing.T) {
 	if got := f.last().fields; err != nil || got["sub_mch_id"] != "3" || got["sub_appid"] != "wx3" || got["appid"] != "wx1" {
 		t.Errorf("sent %v, %v", got, err)
 	}
-	other, err := client.ForSubMerchant("1900000003", "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	other := client.For(apiv2.SubMerchant{ID: "1900000003"})
 	if _, err = other.Do(t.Context(), "/x", nil); err != nil || f.last().fields["sub_mch_id"] != "1900000003" || f.last().fields["sub_appid"] != "" {
 		t.Errorf("sent %v, %v", f.last().fields, err)
 	}
-	app, err := client.ForApp("wx0000000000000009")
-	if err != nil {
-		t.Fatal(err)
-	}
+	app := client.ForApp("wx0000000000000009")
 	if _, err = app.Do(t.Context(), "/x", nil); err != nil || f.last().fields["appid"] != "wx0000000000000009" {
 		t.Errorf("sent %v, %v", f.last().fields, err)
 	}
@@ -452,9 +458,12 @@ func TestDo(t *testing.T) {
 			_, err := newClient(t, f, apiv2.Config{MerchantID: merchantID, Key: mustKey(keyText)}).Do(t.Context(), "/x", nil)
 			return err
 		},
-		"no sub merchant": func() error { _, err := client.ForSubMerchant("", ""); return err },
-		"odd sub app":     func() error { _, err := client.ForSubMerchant("1", "a b"); return err },
-		"odd app":         func() error { _, err := client.ForApp(""); return err },
+		"no sub merchant": func() error { _, err := client.For(apiv2.SubMerchant{ID: "x"}).Do(t.Context(), "/x", nil); return err },
+		"odd sub app": func() error {
+			_, err := client.For(apiv2.SubMerchant{ID: "1", AppID: "a b"}).Do(t.Context(), "/x", nil)
+			return err
+		},
+		"odd app": func() error { _, err := client.ForApp("").Do(t.Context(), "/x", nil); return err },
 	} {
 		var wrong *apiv2.RequestError
 		if err := call(); !errors.Is(err, apiv2.ErrNotSent) || !errors.As(err, &wrong) || wrong.Hint("zh") == wrong.Hint("en") {

@@ -41,8 +41,8 @@ type Config struct {
 	// to nothing else. NewClient checks that it belongs to MerchantID and has not expired.
 	Certificate tls.Certificate
 
-	// SubMerchantID and SubAppID are the merchant that a service provider (服务商) acts for. See also
-	// [Client.ForSubMerchant].
+	// SubMerchantID and SubAppID are the merchant that a service provider (服务商) acts for, where it is always the same
+	// one; else see [Client.For].
 	SubMerchantID string
 	SubAppID      string
 

@@ -24,9 +24,9 @@ var (
 	ErrBadSignature = errors.New("the message is not proven to come from WeChat Pay")
 
 	// ErrBadMessage is matched by the error of a notification that is signed by WeChat Pay but lacks what it must have,
-	// or is meant for another merchant; and of a bill that ends other than its digest says. Answer a notification with
-	// FAIL, so that WeChat Pay sends it again when the configuration or the program has been mended.
-	ErrBadMessage = errors.New("the message is genuine but can't be used")
+	// or is meant for another merchant. Answer with FAIL, so that WeChat Pay sends it again when the configuration or the
+	// program has been mended.
+	ErrBadMessage = errors.New("the notification is genuine but can't be used")
 )
 
 // Code is the err_code of an answer. Codes are errors, so that callers can ask errors.Is(err, CodeOrderNotExist). Codes
@@ -179,7 +179,8 @@ func businessError(f Fields) *Error {
 	return e
 }
 
-// codeOfText finds the code for a return_msg, which has none.
+// codeOfText finds the code for a return_msg, which has none. Nobody signs it, so it never becomes a code that says what
+// state an order or a refund is in, whatever it holds.
 //
 // Source: observed texts; v2 manual, "下载对账单".
 func codeOfText(s string) Code {
@@ -187,9 +188,6 @@ func codeOfText(s string) Code {
 		if strings.Contains(strings.ToLower(s), known.part) {
 			return known.code
 		}
-	}
-	if isCode(s) { // some answers hold a code where a text belongs
-		return normalCode(s)
 	}
 	return CodeReturnFail
 }
@@ -215,6 +213,13 @@ var returnTexts = []struct {
 	{"未在api文档中定义的参数", CodeParamError},
 	{"证书验证失败", CodeCertError},
 	{"appid不存在", CodeAppIDNotExist},
+	{"signerror", CodeSignError}, // some answers hold a code where a text belongs
+	{"param_error", CodeParamError},
+	{"lack_params", CodeLackParams},
+	{"xml_format_error", CodeXMLFormatError},
+	{"cert_error", CodeCertError},
+	{"appid_not_exist", CodeAppIDNotExist},
+	{"mchid_not_exist", CodeMchIDNotExist},
 	{"系统错误", CodeSystemError},
 	{"系统异常", CodeSystemError},
 	{"系统繁忙", CodeSystemError},

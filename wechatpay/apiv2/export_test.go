@@ -26,5 +26,5 @@ func CheckFields(f Fields) error {
 
 // ReadAnswer reads an answer to a request of the client's own app and signature type.
 func (c *Client) ReadAnswer(status int, body []byte) (Fields, error) {
-	return c.readAnswer(status, body, sealed{appID: c.appID, subMerchantID: c.subMerchantID, signType: c.credentials.SignType})
+	return c.readAnswer(status, body, sealed{appID: c.appID, subMerchantID: c.sub.ID, signType: c.credentials.SignType})
 }

@@ -49,7 +49,7 @@ func (c *Client) Micropay(ctx context.Context, r MicropayRequest) (*Transaction,
 	if err != nil {
 		return nil, fmt.Errorf("take payment %s: %w", r.OutTradeNo, err)
 	}
-	t, err := readTransaction(resp.Fields, resp.Raw, TradeSuccess)
+	t, err := c.readAnswered(resp, TradeSuccess)
 	if err == nil && (t.OutTradeNo != r.OutTradeNo || t.Amount.Total != r.Total) {
 		err = errors.New("it is about another order or another amount")
 	}

@@ -23,19 +23,19 @@ type Notification struct {
 // does not keep anybody who holds two of them from putting a third together: so it is a reason to ask, by QueryRefund,
 // and never a reason to act. All times are in UTC.
 type RefundHint struct {
-	AppID           string
-	MerchantID      string
-	SubMerchantID   string // with service providers
-	TransactionID   string
-	OutTradeNo      string
-	RefundID        string
-	OutRefundNo     string
-	Status          RefundStatus
-	SuccessTime     time.Time
-	ReceivedAccount string
-	FundsAccount    string
-	RequestSource   string // API or VENDOR_PLATFORM: who asked for the refund
-	Amount          RefundAmount
+	AppID               string
+	MerchantID          string // who pays: the merchant, or the sub merchant of a service provider
+	ProviderID          string // the service provider that acts for MerchantID; "" where there is none
+	TransactionID       string
+	OutTradeNo          string
+	RefundID            string
+	OutRefundNo         string
+	State               RefundState
+	SuccessTime         time.Time
+	UserReceivedAccount string
+	FundsAccount        string
+	RequestSource       string // API or VENDOR_PLATFORM: who asked for the refund
+	Amount              RefundAmount
 }
 
 // ParseNotification reads a notification of either kind. body is the request's body as received. Calling it again for
@@ -194,18 +194,16 @@ func (c *Client) readRefundHint(f Fields) (*RefundHint, error) {
 	}
 	r := reader{f: inner}
 	hint := &RefundHint{
-		AppID:           f.find("appid"),
-		MerchantID:      f.find("mch_id"),
-		SubMerchantID:   f.find("sub_mch_id"),
-		TransactionID:   r.required("transaction_id"),
-		OutTradeNo:      r.required("out_trade_no"),
-		RefundID:        r.required("refund_id"),
-		OutRefundNo:     r.required("out_refund_no"),
-		Status:          RefundStatus(r.required("refund_status")),
-		SuccessTime:     r.time("success_time", time.DateTime),
-		ReceivedAccount: inner.find("refund_recv_accout"), // spelled so
-		FundsAccount:    inner.find("refund_account"),
-		RequestSource:   inner.find("refund_request_source"),
+		AppID:               f.find("appid"),
+		TransactionID:       r.required("transaction_id"),
+		OutTradeNo:          r.required("out_trade_no"),
+		RefundID:            r.required("refund_id"),
+		OutRefundNo:         r.required("out_refund_no"),
+		State:               RefundState(r.required("refund_status")),
+		SuccessTime:         r.time("success_time", time.DateTime),
+		UserReceivedAccount: inner.find("refund_recv_accout"), // spelled so
+		FundsAccount:        inner.find("refund_account"),
+		RequestSource:       inner.find("refund_request_source"),
 		Amount: RefundAmount{
 			Total:            r.fen("total_fee"),
 			SettlementTotal:  r.fen("settlement_total_fee"),
@@ -217,7 +215,8 @@ func (c *Client) readRefundHint(f Fields) (*RefundHint, error) {
 	}
 	r.required("total_fee")
 	r.required("refund_fee")
-	if hint.MerchantID != c.credentials.MerchantID {
+	hint.MerchantID, hint.ProviderID = f.merchant()
+	if f.find("mch_id") != c.credentials.MerchantID {
 		r.fail("mch_id", errors.New("it is for another merchant"))
 	}
 	if len(r.problems) > 0 {

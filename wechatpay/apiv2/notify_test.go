@@ -3,6 +3,7 @@ package apiv2_test
 import (
 	"bytes"
 	"context"
+	"crypto/aes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -134,12 +135,17 @@ func TestForgedPayments(t *testing.T) {
 			"ParsePayment":      func(b []byte) error { _, err := hmac.ParsePayment(b); return err },
 			"ParseNotification": func(b []byte) error { _, err := hmac.ParseNotification(b); return err },
 		} {
-			if err := parse([]byte(message.xml())); !errors.Is(err, apiv2.ErrBadSignature) || errors.Is(err, apiv2.ErrBadMessage) {
+			err := parse([]byte(message.xml()))
+			var e *apiv2.SignatureError
+			if !errors.Is(err, apiv2.ErrBadSignature) || errors.Is(err, apiv2.ErrBadMessage) || !errors.As(err, &e) || e.Hint("zh") == e.Hint("en") {
 				t.Errorf("%s: %s: %v, want ErrBadSignature", name, kind, err)
+			}
+			if strings.HasSuffix(fmt.Sprint(err), "has no sign") != (name == "no sign") {
+				t.Errorf("%s: %s says %v", name, kind, err)
 			}
 		}
 	}
-	for _, body := range append(slices.Clone(badXML), "<xml><a>"+strings.Repeat("x", apiv2.MaxNotification)+"</a></xml>") {
+	for _, body := range append(slices.Clone(badXML), whole.xml()+strings.Repeat(" ", apiv2.MaxNotification)) {
 		if _, err := hmac.ParseNotification([]byte(body)); !errors.Is(err, apiv2.ErrBadSignature) {
 			t.Errorf("%.100q: %v, want ErrBadSignature", body, err)
 		}
@@ -295,8 +301,8 @@ func TestParseRefundHint(t *testing.T) {
 		}
 		want := apiv2.RefundHint{
 			AppID: appID, MerchantID: merchantID, TransactionID: "4200000001202611200000000001", OutTradeNo: "ORDER-000001",
-			RefundID: "50300000012026112000000000001", OutRefundNo: "REFUND-000001", Status: apiv2.RefundSuccess, SuccessTime: start,
-			ReceivedAccount: "招商银行信用卡8915", FundsAccount: apiv2.RechargeFunds, RequestSource: "API",
+			RefundID: "50300000012026112000000000001", OutRefundNo: "REFUND-000001", State: apiv2.RefundSuccess, SuccessTime: start,
+			UserReceivedAccount: "招商银行信用卡8915", FundsAccount: apiv2.RechargeFunds, RequestSource: "API",
 			Amount: apiv2.RefundAmount{Total: 1999, SettlementTotal: 1999, Refund: 999, SettlementRefund: 999, Currency: "CNY"},
 		}
 		if n.Transaction != nil || n.RefundHint == nil || *n.RefundHint != want {
@@ -321,7 +327,8 @@ func TestParseRefundHint(t *testing.T) {
 	for name, reqInfo := range map[string]string{
 		"another key": sealRefund(oldKeyText, refunded().root()), "not Base64": "*", "URL alphabet": strings.NewReplacer("+", "-", "/", "_").Replace(good["req_info"]) + "-_",
 		"line breaks": good["req_info"][:76] + "\n" + good["req_info"][76:], "cut off": encode(sealed[:len(sealed)-16]), "half a block": encode(sealed[:len(sealed)-8]),
-		"first block changed": flip(0), "last block changed": flip(len(sealed) - 1), "blocks more": encode(append(bytes.Clone(sealed), sealed[:16]...)), "one block": encode(sealed[:16]),
+		"first block changed": flip(0), "last block changed": flip(len(sealed) - 1),
+		"blocks more": encode(append(bytes.Clone(sealed), sealed[:16]...)), "one block": encode(sealed[:16]),
 		"other document": sealRefund(keyText, refunded().xml()), "empty document": sealRefund(keyText, ""), "doctype": sealRefund(keyText, `<!DOCTYPE root>`+refunded().root()),
 		"twice": sealRefund(keyText, strings.Replace(refunded().root(), "</root>", "<total_fee>1</total_fee></root>", 1)),
 	} {
@@ -335,16 +342,20 @@ func TestParseRefundHint(t *testing.T) {
 	if len(refusals) != 1 {
 		t.Errorf("an oracle: %v", refusals)
 	}
-	for name, message := range map[string]m{"no req_info": good.with(m{"req_info": ""}), "FAIL": good.with(m{"return_code": "FAIL"}), "no return_code": good.with(m{"return_code": ""})} {
+	for name, message := range map[string]m{"no req_info": good.with(m{"req_info": ""}), "FAIL": good.with(m{"return_code": "FAIL"}),
+		"no return_code": good.with(m{"return_code": ""})} {
 		if _, err := client.ParseRefundHint([]byte(message.xml())); !errors.Is(err, apiv2.ErrBadSignature) {
 			t.Errorf("%s: %v, want ErrBadSignature", name, err)
 		}
 	}
 	for name, message := range map[string]m{
 		"another merchant": good.with(m{"mch_id": "1900000002"}), "no merchant": good.with(m{"mch_id": ""}),
-		"no refund_id": refundNotification(keyText, refunded().with(m{"refund_id": ""}).root()), "no out_refund_no": refundNotification(keyText, refunded().with(m{"out_refund_no": ""}).root()),
-		"no refund_fee": refundNotification(keyText, refunded().with(m{"refund_fee": ""}).root()), "odd refund_fee": refundNotification(keyText, refunded().with(m{"refund_fee": "1.0"}).root()),
-		"no refund_status": refundNotification(keyText, refunded().with(m{"refund_status": ""}).root()), "odd time": refundNotification(keyText, refunded().with(m{"success_time": "20261120160000"}).root()),
+		"no refund_id":     refundNotification(keyText, refunded().with(m{"refund_id": ""}).root()),
+		"no out_refund_no": refundNotification(keyText, refunded().with(m{"out_refund_no": ""}).root()),
+		"no refund_fee":    refundNotification(keyText, refunded().with(m{"refund_fee": ""}).root()),
+		"odd refund_fee":   refundNotification(keyText, refunded().with(m{"refund_fee": "1.0"}).root()),
+		"no refund_status": refundNotification(keyText, refunded().with(m{"refund_status": ""}).root()),
+		"odd time":         refundNotification(keyText, refunded().with(m{"success_time": "20261120160000"}).root()),
 	} {
 		if hint, err := client.ParseRefundHint([]byte(message.xml())); !errors.Is(err, apiv2.ErrBadMessage) || hint != nil {
 			t.Errorf("%s: %v, want ErrBadMessage", name, err)
@@ -353,6 +364,48 @@ func TestParseRefundHint(t *testing.T) {
 	// Not a payment, even if it has the signature of one.
 	if _, err := client.ParsePayment([]byte(good.xml())); !errors.Is(err, apiv2.ErrBadSignature) {
 		t.Errorf("as a payment: %v", err)
+	}
+}
+
+// The padding is checked byte by byte, and the Base64 has one spelling.
+func TestECBIsStrict(t *testing.T) {
+	t.Parallel()
+	key := []byte(keyText)
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seal := func(plain string) string {
+		b := []byte(plain)
+		block.Encrypt(b, b)
+		return base64.StdEncoding.EncodeToString(b)
+	}
+	for plain, want := range map[string]string{
+		"123456789012\x04\x04\x04\x04": "123456789012", "123456789012345\x01": "123456789012345", strings.Repeat("\x10", 16): "",
+	} {
+		if got, err := apiv2.OpenECB(key, seal(plain)); err != nil || string(got) != want {
+			t.Errorf("%q: %q, %v", plain, got, err)
+		}
+	}
+	good := seal("123456789012\x04\x04\x04\x04")
+	if !strings.HasSuffix(good, "==") {
+		t.Fatal(good)
+	}
+	last := good[len(good)-3]
+	for name, ciphertext := range map[string]string{
+		"one byte of the padding": seal("123456789012\x04\x05\x04\x04"), "its first byte": seal("123456789012\x05\x04\x04\x04"), "none": seal("123456789012345\x00"),
+		"longer than a block": seal("123456789012345\x11"), "another spelling": good[:len(good)-3] + string(last+1) + "==",
+		"no end": good[:len(good)-2], "a line break": good + "\n", "nothing": "",
+	} {
+		if got, err := apiv2.OpenECB(key, ciphertext); err == nil || got != nil {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	if _, err := apiv2.OpenECB(key[:16], good); err == nil {
+		t.Error("a key of 16 bytes is taken")
+	}
+	if _, err := apiv2.OpenECB(key[:5], good); err == nil {
+		t.Error("a key of 5 bytes is taken")
 	}
 }
 
@@ -376,7 +429,7 @@ func TestARefundHintCanBeSpliced(t *testing.T) {
 	at := len(a) - 16 - 48
 	spliced := append(bytes.Clone(b[:at]), a[at:]...)
 	hint, err := client.ParseRefundHint([]byte(m{"return_code": "SUCCESS", "mch_id": merchantID, "req_info": base64.StdEncoding.EncodeToString(spliced)}.xml()))
-	if err != nil || hint.OutRefundNo != "REFUND-2" || hint.Status != apiv2.RefundSuccess {
+	if err != nil || hint.OutRefundNo != "REFUND-2" || hint.State != apiv2.RefundSuccess {
 		t.Errorf("%+v, %v", hint, err)
 	}
 }

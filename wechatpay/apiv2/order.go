@@ -336,8 +336,8 @@ func (c *Client) payingApp(appID string) string {
 	switch {
 	case appID != "":
 		return appID
-	case c.subAppID != "":
-		return c.subAppID
+	case c.sub.AppID != "":
+		return c.sub.AppID
 	}
 	return c.appID
 }

@@ -44,8 +44,10 @@ func TestUnifiedOrder(t *testing.T) {
 		{kind(func(o *apiv2.OrderRequest) {
 			o.TradeType, o.SceneInfo.H5 = apiv2.TradeMWeb, apiv2.H5Info{Type: "Wap", WapURL: "https://shop.example.com", WapName: "店"}
 		}), base.with(m{"trade_type": "MWEB", "scene_info": `{"h5_info":{"type":"Wap","wap_url":"https://shop.example.com","wap_name":"店"}}`}),
-			m{"mweb_url": "https://wx.tenpay.com/x?prepay_id=1&package=2"}, apiv2.PlacedOrder{TradeType: "MWEB", PrepayID: prepayID, MWebURL: "https://wx.tenpay.com/x?prepay_id=1&package=2"}},
-		{full, common.with(m{"appid": "wx0000000000000001", "trade_type": "JSAPI", "openid": openID, "sub_openid": "oSub", "out_trade_no": "A-1_|*", "body": "咖啡", "total_fee": "1999",
+			m{"mweb_url": "https://wx.tenpay.com/x?prepay_id=1&package=2"},
+			apiv2.PlacedOrder{TradeType: "MWEB", PrepayID: prepayID, MWebURL: "https://wx.tenpay.com/x?prepay_id=1&package=2"}},
+		{full, common.with(m{"appid": "wx0000000000000001", "trade_type": "JSAPI", "openid": openID, "sub_openid": "oSub",
+			"out_trade_no": "A-1_|*", "body": "咖啡", "total_fee": "1999",
 			"fee_type": "CNY", "notify_url": "https://pay.example.com/n", "spbill_create_ip": "2001:db8::1", "time_expire": "20261120163000", "attach": "a=1&b=2", "product_id": "P1",
 			"goods_tag": "TAG", "device_info": "WEB", "limit_pay": "no_credit", "receipt": "Y", "profit_sharing": "Y", "version": "1.0",
 			"detail":     `{"cost_price":2000,"receipt_id":"R1","goods_detail":[{"goods_id":"g1","wxpay_goods_id":"w1","goods_name":"拿铁 & <大杯> ]]>","quantity":1,"price":1999}]}`,
@@ -283,7 +285,8 @@ func TestQueryOrder(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 	for name, change := range map[string]m{
-		"another order": {"out_trade_no": "ORDER-000002"}, "no order": {"out_trade_no": ""}, "no state": {"trade_state": ""}, "no total": {"total_fee": ""}, "no time": {"time_end": ""},
+		"another order": {"out_trade_no": "ORDER-000002"}, "no order": {"out_trade_no": ""}, "no state": {"trade_state": ""},
+		"no total": {"total_fee": ""}, "no time": {"time_end": ""},
 		"no transaction": {"transaction_id": ""}, "no app": {"appid": ""}, "odd total": {"total_fee": "1,999"}, "refunded, no total": {"trade_state": "REFUND", "total_fee": ""},
 	} {
 		f.set(func(request) m { return paid().with(m{"trade_state": "SUCCESS"}).with(change) })

@@ -11,22 +11,22 @@ import (
 	"github.com/fenhao-pay/fenhao/money"
 )
 
-// RefundStatus is the state of a refund at WeChat Pay. Values that are not listed here are kept as they came; treat them
+// RefundState is the state of a refund at WeChat Pay. Values that are not listed here are kept as they came; treat them
 // as not final, and query on.
 //
 // Source: v2 manual, "查询退款" (chapter 9_5), refund_status.
-type RefundStatus string
+type RefundState string
 
 const (
 	// RefundProcessing means accepted and on its way. It becomes one of the others.
-	RefundProcessing RefundStatus = "PROCESSING"
+	RefundProcessing RefundState = "PROCESSING"
 	// RefundSuccess means that the buyer has the money. Final.
-	RefundSuccess RefundStatus = "SUCCESS"
+	RefundSuccess RefundState = "SUCCESS"
 	// RefundClosed means that it failed and the money is back at the merchant's. Final for this refund number.
-	RefundClosed RefundStatus = "REFUNDCLOSE"
+	RefundClosed RefundState = "REFUNDCLOSE"
 	// RefundAbnormal means that the buyer's account could not take the money, and that the merchant must act, on the
 	// merchant platform. API v3 calls it ABNORMAL.
-	RefundAbnormal RefundStatus = "CHANGE"
+	RefundAbnormal RefundState = "CHANGE"
 )
 
 // Accounts that a refund can be paid from. Merchants on the newer fund flow have one account, and no choice.
@@ -35,33 +35,35 @@ const (
 	RechargeFunds  = "REFUND_SOURCE_RECHARGE_FUNDS"  // the available balance
 )
 
-// RefundRequest asks for money to go back. One of OutTradeNo and TransactionID names the payment.
+// RefundRequest is a refund of all or part of a payment. What is left empty is not sent.
 type RefundRequest struct {
-	OutTradeNo    string
-	TransactionID string
-	OutRefundNo   string    // the merchant's number of this refund: 1 to 64 of 0-9 A-Z a-z _ - | * @
-	Total         money.Fen // of the order, not of what is left
-	Refund        money.Fen // at least 1 fen, at most what is left
-	Currency      string    // "" means CNY; there is no other
-	Reason        string    // the buyer sees it; at most 80 bytes
-	NotifyURL     string    // "" means that of the merchant platform, or none
-	FundsAccount  string    // "" means WeChat Pay's default; else UnsettledFunds or RechargeFunds
+	TransactionID string // WeChat Pay's number of the payment; this
+	OutTradeNo    string // or the merchant's number of it, one of the two
+	OutRefundNo   string // the merchant's number of this refund: 1 to 64 of 0-9 A-Z a-z _ - | * @; see Client.Refund
+
+	Amount   money.Fen // to refund: at least 1 fen, all refunds together at most Total
+	Total    money.Fen // of the order, as it was placed
+	Currency string    // "" means CNY; there is no other
+
+	Reason       string // the buyer sees it; at most 80 bytes
+	NotifyURL    string // "" means that of the merchant platform, or none
+	FundsAccount string // "" means WeChat Pay's default; else UnsettledFunds or RechargeFunds
 }
 
 // Refund is what WeChat Pay says about one refund, in a verified answer. Texts that are absent are "", times that are
 // absent are zero and in UTC otherwise, amounts that are absent are 0.
 type Refund struct {
-	RefundID        string // WeChat Pay's number
-	OutRefundNo     string
-	TransactionID   string
-	OutTradeNo      string
-	Status          RefundStatus
-	Channel         string // ORIGINAL, BALANCE, OTHER_BALANCE or OTHER_BANKCARD
-	ReceivedAccount string // where the money went: a bank's name and the last digits of a card, or 支付用户零钱
-	FundsAccount    string // see RefundRequest
-	SuccessTime     time.Time
-	Amount          RefundAmount
-	Coupons         []Coupon // what went back to coupons
+	RefundID            string // WeChat Pay's number
+	OutRefundNo         string
+	TransactionID       string
+	OutTradeNo          string
+	State               RefundState
+	Channel             string // ORIGINAL, BALANCE, OTHER_BALANCE or OTHER_BANKCARD
+	UserReceivedAccount string // where the money went: a bank's name and the last digits of a card, or 支付用户零钱
+	FundsAccount        string // see RefundRequest
+	SuccessTime         time.Time
+	Amount              RefundAmount
+	Coupons             []Coupon // what went back to coupons
 }
 
 // RefundAmount is the money of a refund.
@@ -79,7 +81,7 @@ type RefundAmount struct {
 // Refund asks WeChat Pay to send money back to the buyer. It presents the client certificate.
 //
 // Asking again with the same OutRefundNo and amounts is the same refund, so after ErrUncertain simply ask again; a new
-// number while the first result is unknown is a second refund. A nil error means accepted, not sent: Status is then
+// number while the first result is unknown is a second refund. A nil error means accepted, not sent: State is then
 // RefundProcessing, and QueryRefund says what became of it. An order can be refunded within a year, in at most 50 parts,
 // at least a minute apart.
 //
@@ -98,7 +100,7 @@ func (c *Client) Refund(ctx context.Context, r RefundRequest) (*Refund, error) {
 		return nil, fmt.Errorf("refund %s: %w", r.OutRefundNo, err)
 	}
 	refund, err := readRefund(resp.Fields)
-	if err == nil && (refund.OutRefundNo != r.OutRefundNo || refund.Amount.Refund != r.Refund || refund.Amount.Total != r.Total ||
+	if err == nil && (refund.OutRefundNo != r.OutRefundNo || refund.Amount.Refund != r.Amount || refund.Amount.Total != r.Total ||
 		r.OutTradeNo != "" && refund.OutTradeNo != r.OutTradeNo || r.TransactionID != "" && refund.TransactionID != r.TransactionID) {
 		err = errors.New("it is about another refund or another amount")
 	}
@@ -114,17 +116,17 @@ func (r RefundRequest) fields() (Fields, error) {
 		checkOrderNumbers(r.OutTradeNo, r.TransactionID),
 		checkOutRefundNo(r.OutRefundNo),
 		checkFen("total_fee", r.Total),
-		checkFen("refund_fee", r.Refund),
+		checkFen("refund_fee", r.Amount),
 		checkCurrency("refund_fee_type", r.Currency),
 		checkText("refund_desc", r.Reason, 0, 80),
 		checkNotifyURL(r.NotifyURL, 0),
 	); err != nil {
 		return nil, err
 	}
-	if r.Refund > r.Total {
+	if r.Amount > r.Total {
 		return nil, &RequestError{"refund_fee", text{
-			fmt.Sprintf("a refund of %s is more than the order's %s", r.Refund, r.Total),
-			fmt.Sprintf("退款 %s 元超过订单金额 %s 元", r.Refund, r.Total),
+			fmt.Sprintf("a refund of %s is more than the order's %s", r.Amount, r.Total),
+			fmt.Sprintf("退款 %s 元超过订单金额 %s 元", r.Amount, r.Total),
 		}}
 	}
 	if r.FundsAccount != "" && r.FundsAccount != UnsettledFunds && r.FundsAccount != RechargeFunds {
@@ -138,7 +140,7 @@ func (r RefundRequest) fields() (Fields, error) {
 	f = f.add("out_trade_no", r.OutTradeNo)
 	f = f.add("refund_account", r.FundsAccount)
 	f = f.add("refund_desc", r.Reason)
-	f = f.add("refund_fee", strconv.FormatInt(int64(r.Refund), 10))
+	f = f.add("refund_fee", strconv.FormatInt(int64(r.Amount), 10))
 	f = f.add("refund_fee_type", r.Currency)
 	f = f.add("total_fee", strconv.FormatInt(int64(r.Total), 10))
 	f = f.add("transaction_id", r.TransactionID)
@@ -153,7 +155,7 @@ func readRefund(f Fields) (*Refund, error) {
 		OutRefundNo:   r.required("out_refund_no"),
 		TransactionID: r.required("transaction_id"),
 		OutTradeNo:    r.required("out_trade_no"),
-		Status:        RefundProcessing,
+		State:         RefundProcessing,
 		Channel:       f.find("refund_channel"),
 		Amount: RefundAmount{
 			Total:            r.fen("total_fee"),
@@ -310,9 +312,9 @@ func readRefundPage(f Fields) (refundPage, error) {
 		refund := order
 		refund.RefundID = r.required("refund_id" + i)
 		refund.OutRefundNo = r.required("out_refund_no" + i)
-		refund.Status = RefundStatus(r.required("refund_status" + i))
+		refund.State = RefundState(r.required("refund_status" + i))
 		refund.Channel = f.find("refund_channel" + i)
-		refund.ReceivedAccount = f.find("refund_recv_accout" + i) // spelled so
+		refund.UserReceivedAccount = f.find("refund_recv_accout" + i) // spelled so
 		refund.FundsAccount = f.find("refund_account" + i)
 		refund.SuccessTime = r.time("refund_success_time"+i, time.DateTime)
 		r.required("refund_fee" + i)

@@ -12,7 +12,7 @@ import (
 )
 
 func refundRequest() apiv2.RefundRequest {
-	return apiv2.RefundRequest{OutTradeNo: "ORDER-000001", OutRefundNo: "REFUND-000001", Total: 1999, Refund: 999}
+	return apiv2.RefundRequest{OutTradeNo: "ORDER-000001", OutRefundNo: "REFUND-000001", Total: 1999, Amount: 999}
 }
 
 func refundAnswer() m {
@@ -30,7 +30,7 @@ func TestRefund(t *testing.T) {
 	r.Currency, r.Reason, r.NotifyURL, r.FundsAccount = "CNY", "不要了 & <x>", "https://pay.example.com/r", apiv2.RechargeFunds
 	got, err := client.Refund(t.Context(), r)
 	want := &apiv2.Refund{
-		RefundID: "50300000012026112000000000001", OutRefundNo: "REFUND-000001", TransactionID: "4200000001202611200000000001", OutTradeNo: "ORDER-000001", Status: apiv2.RefundProcessing,
+		RefundID: "50300000012026112000000000001", OutRefundNo: "REFUND-000001", TransactionID: "4200000001202611200000000001", OutTradeNo: "ORDER-000001", State: apiv2.RefundProcessing,
 		Amount:  apiv2.RefundAmount{Total: 1999, Refund: 999, PayerTotal: 1899, PayerRefund: 899, CouponRefund: 100, Currency: "CNY"},
 		Coupons: []apiv2.Coupon{{ID: "109519", Type: "CASH", Amount: 100}},
 	}
@@ -38,7 +38,8 @@ func TestRefund(t *testing.T) {
 		t.Errorf("%+v, %v, want %+v", got, err, want)
 	}
 	sent := f.last()
-	wantSent := m{"appid": appID, "mch_id": merchantID, "sign_type": "HMAC-SHA256", "out_trade_no": "ORDER-000001", "out_refund_no": "REFUND-000001", "total_fee": "1999", "refund_fee": "999",
+	wantSent := m{"appid": appID, "mch_id": merchantID, "sign_type": "HMAC-SHA256", "out_trade_no": "ORDER-000001",
+		"out_refund_no": "REFUND-000001", "total_fee": "1999", "refund_fee": "999",
 		"refund_fee_type": "CNY", "refund_desc": "不要了 & <x>", "notify_url": "https://pay.example.com/r", "refund_account": "REFUND_SOURCE_RECHARGE_FUNDS"}
 	if got := sent.fields.with(m{"sign": "", "nonce_str": ""}); sent.path != "/secapi/pay/refund" || got.text() != wantSent.text() {
 		t.Errorf("sent %s %s, want %s", sent.path, got.text(), wantSent.text())
@@ -49,7 +50,8 @@ func TestRefund(t *testing.T) {
 		t.Errorf("%v, sent %v", err, f.last())
 	}
 	for name, change := range map[string]m{
-		"another refund": {"out_refund_no": "REFUND-000002"}, "another order": {"out_trade_no": "ORDER-000002"}, "another amount": {"refund_fee": "1"}, "another total": {"total_fee": "1"},
+		"another refund": {"out_refund_no": "REFUND-000002"}, "another order": {"out_trade_no": "ORDER-000002"},
+		"another amount": {"refund_fee": "1"}, "another total": {"total_fee": "1"},
 		"no refund_id": {"refund_id": ""}, "no amount": {"refund_fee": ""}, "odd amount": {"cash_fee": "x"}, "no transaction": {"transaction_id": ""},
 	} {
 		f.set(func(request) m { return answered(refundAnswer().with(change)) })
@@ -74,9 +76,9 @@ func TestRefund(t *testing.T) {
 		{"out_refund_no", func(r *apiv2.RefundRequest) { r.OutRefundNo = strings.Repeat("x", 65) }},
 		{"out_refund_no", func(r *apiv2.RefundRequest) { r.OutRefundNo = "a/b" }},
 		{"total_fee", func(r *apiv2.RefundRequest) { r.Total = 0 }},
-		{"refund_fee", func(r *apiv2.RefundRequest) { r.Refund = 0 }},
-		{"refund_fee", func(r *apiv2.RefundRequest) { r.Refund = -1 }},
-		{"refund_fee", func(r *apiv2.RefundRequest) { r.Refund = 2000 }},
+		{"refund_fee", func(r *apiv2.RefundRequest) { r.Amount = 0 }},
+		{"refund_fee", func(r *apiv2.RefundRequest) { r.Amount = -1 }},
+		{"refund_fee", func(r *apiv2.RefundRequest) { r.Amount = 2000 }},
 		{"refund_fee_type", func(r *apiv2.RefundRequest) { r.Currency = "USD" }},
 		{"refund_desc", func(r *apiv2.RefundRequest) { r.Reason = strings.Repeat("中", 27) }},
 		{"refund_desc", func(r *apiv2.RefundRequest) { r.Reason = "😀" }},
@@ -118,7 +120,8 @@ func (b refundBook) answer(r request) m {
 		return answered(m{"result_code": "FAIL", "err_code": "PARAM_ERROR"})
 	}
 	count := min(b.perPage, b.n-offset)
-	page := answered(m{"transaction_id": "42", "out_trade_no": "ORDER-000001", "total_fee": "1999", "cash_fee": "1899", "settlement_total_fee": "1990", "refund_count": strconv.Itoa(count)})
+	page := answered(m{"transaction_id": "42", "out_trade_no": "ORDER-000001", "total_fee": "1999", "cash_fee": "1899",
+		"settlement_total_fee": "1990", "refund_count": strconv.Itoa(count)})
 	if !b.silent {
 		page["total_refund_count"] = strconv.Itoa(b.n)
 	}
@@ -148,7 +151,7 @@ func TestQueryRefund(t *testing.T) {
 	f.set(refundBook{n: 12, perPage: 10}.answer)
 	got, err := client.QueryRefund(t.Context(), "R9")
 	want := &apiv2.Refund{
-		RefundID: "5039", OutRefundNo: "R9", TransactionID: "42", OutTradeNo: "ORDER-000001", Status: apiv2.RefundSuccess, Channel: "ORIGINAL", ReceivedAccount: "支付用户零钱",
+		RefundID: "5039", OutRefundNo: "R9", TransactionID: "42", OutTradeNo: "ORDER-000001", State: apiv2.RefundSuccess, Channel: "ORIGINAL", UserReceivedAccount: "支付用户零钱",
 		FundsAccount: apiv2.UnsettledFunds, SuccessTime: start,
 		Amount:  apiv2.RefundAmount{Total: 1999, SettlementTotal: 1990, Refund: 10, SettlementRefund: 9, PayerTotal: 1899, CouponRefund: 3, Currency: "CNY"},
 		Coupons: []apiv2.Coupon{{ID: "c0", Type: "CASH", Amount: 1}, {ID: "c1", Type: "CASH", Amount: 2}},
@@ -168,7 +171,8 @@ func TestQueryRefund(t *testing.T) {
 	for name, change := range map[string]m{
 		"no count": {"refund_count": ""}, "odd count": {"refund_count": "x"}, "huge count": {"refund_count": "1001"}, "more than there are": {"refund_count": "13"},
 		"no number": {"out_refund_no_3": ""}, "no id": {"refund_id_3": ""}, "no amount": {"refund_fee_3": ""}, "no status": {"refund_status_3": ""},
-		"odd amount": {"refund_fee_3": "1.00"}, "odd time": {"refund_success_time_3": "20261120160000"}, "odd coupon": {"coupon_refund_fee_3_1": "x"}, "no order": {"out_trade_no": ""},
+		"odd amount": {"refund_fee_3": "1.00"}, "odd time": {"refund_success_time_3": "20261120160000"},
+		"odd coupon": {"coupon_refund_fee_3_1": "x"}, "no order": {"out_trade_no": ""},
 	} {
 		f.set(refundBook{n: 12, perPage: 10, change: func(page m) {
 			for k, v := range change {
@@ -211,7 +215,8 @@ func TestOrderRefunds(t *testing.T) {
 		book     refundBook
 		requests int
 	}{
-		{refundBook{n: 1, perPage: 10}, 1}, {refundBook{n: 10, perPage: 10}, 1}, {refundBook{n: 11, perPage: 10}, 2}, {refundBook{n: 36, perPage: 10}, 4}, {refundBook{n: 50, perPage: 10}, 5},
+		{refundBook{n: 1, perPage: 10}, 1}, {refundBook{n: 10, perPage: 10}, 1}, {refundBook{n: 11, perPage: 10}, 2},
+		{refundBook{n: 36, perPage: 10}, 4}, {refundBook{n: 50, perPage: 10}, 5},
 		{refundBook{n: 36, perPage: 11}, 4}, {refundBook{n: 7, perPage: 3}, 3}, // the number on a page is not agreed upon
 		{refundBook{n: 7, perPage: 10, silent: true}, 1}, {refundBook{n: 10, perPage: 10, silent: true}, 2}, {refundBook{n: 13, perPage: 10, silent: true}, 2},
 	} {
@@ -313,14 +318,16 @@ func TestMicropay(t *testing.T) {
 	if _, err := client.Micropay(t.Context(), full); err != nil {
 		t.Error(err)
 	}
-	want := m{"appid": appID, "mch_id": merchantID, "sign_type": "HMAC-SHA256", "body": "咖啡", "out_trade_no": "ORDER-000001", "total_fee": "1999", "auth_code": "134523452345234523",
+	want := m{"appid": appID, "mch_id": merchantID, "sign_type": "HMAC-SHA256", "body": "咖啡", "out_trade_no": "ORDER-000001",
+		"total_fee": "1999", "auth_code": "134523452345234523",
 		"spbill_create_ip": "203.0.113.7", "fee_type": "CNY", "attach": "a", "goods_tag": "T", "device_info": "D1", "limit_pay": "no_credit", "receipt": "Y", "profit_sharing": "Y",
 		"version": "1.0", "detail": `{"goods_detail":[{"goods_id":"g","quantity":1,"price":1}]}`, "scene_info": `{"store_info":{"id":"S1"}}`}
 	if r := f.last(); r.path != "/pay/micropay" || r.fields.with(m{"sign": "", "nonce_str": ""}).text() != want.text() {
 		t.Errorf("sent %+v", r)
 	}
 	for code, uncertain := range map[apiv2.Code]bool{
-		apiv2.CodeUserPaying: true, apiv2.CodeSystemError: true, apiv2.CodeBankError: true, apiv2.CodeAuthCodeExpire: false, apiv2.CodeNotEnough: false, apiv2.CodeNotSupportCard: false,
+		apiv2.CodeUserPaying: true, apiv2.CodeSystemError: true, apiv2.CodeBankError: true, apiv2.CodeAuthCodeExpire: false,
+		apiv2.CodeNotEnough: false, apiv2.CodeNotSupportCard: false,
 	} {
 		f.set(func(request) m { return answered(m{"result_code": "FAIL", "err_code": string(code)}) })
 		if _, err := client.Micropay(t.Context(), charge); !errors.Is(err, code) || errors.Is(err, apiv2.ErrUncertain) != uncertain {

@@ -13,9 +13,6 @@ import (
 //
 // Source: v2 manual, "退款结果通知" (chapter 9_16), "解密方式".
 func (k Key) openRefund(reqInfo string) (Fields, error) {
-	if k.IsZero() {
-		return nil, errors.New("there is no API key")
-	}
 	plain, err := openECB(refundKey(string(k.b[:])), reqInfo)
 	if err != nil {
 		return nil, err

@@ -44,14 +44,13 @@ func (s TradeState) Dead() bool { return s == TradeClosed || s == TradeRevoked }
 // Transaction is what WeChat Pay says about an order, in a verified answer or notification. Texts that are absent are
 // "", times that are absent are zero, and all times are in UTC.
 //
-// Before you take an order for paid, compare MerchantID, AppID, OutTradeNo, Amount.Total and Amount.Currency with it, for
-// service providers SubMerchantID too, and TradeState with [TradeSuccess]. Amount.PayerTotal is less than Total where the
-// buyer used a coupon.
+// Before you take an order for paid, compare MerchantID, AppID, OutTradeNo, Amount.Total and Amount.Currency with it, and
+// TradeState with [TradeSuccess]. Amount.PayerTotal is less than Total where the buyer used a coupon.
 type Transaction struct {
-	AppID           string
-	MerchantID      string
-	SubAppID        string // with service providers
-	SubMerchantID   string // with service providers
+	AppID           string // that it was ordered with; a service provider's own
+	MerchantID      string // who gets the money: the merchant, or the sub merchant of a service provider
+	ProviderID      string // the service provider that acted for MerchantID; "" where there is none
+	SubAppID        string // of the sub merchant
 	OutTradeNo      string
 	TransactionID   string // once paid
 	TradeType       TradeType
@@ -60,8 +59,8 @@ type Transaction struct {
 	BankType        string
 	Attach          string
 	SuccessTime     time.Time // once paid
-	PayerOpenID     string
-	PayerSubOpenID  string // with service providers, under SubAppID
+	PayerOpenID     string    // under AppID
+	PayerSubOpenID  string    // under SubAppID
 	Amount          Amount
 	Coupons         []Coupon
 	DeviceInfo      string
@@ -125,7 +124,7 @@ func (c *Client) query(ctx context.Context, number Field) (*Transaction, error) 
 	if err != nil {
 		return nil, err
 	}
-	t, err := readTransaction(resp.Fields, resp.Raw, TradeState(resp.Fields.find("trade_state")))
+	t, err := c.readAnswered(resp, TradeState(resp.Fields.find("trade_state")))
 	// An answer carries no trace of its question: a signed answer about another order, sent again by someone in
 	// between, must not pass for this one.
 	if err == nil && resp.Fields.find(number.Name) != number.Value {
@@ -137,15 +136,22 @@ func (c *Client) query(ctx context.Context, number Field) (*Transaction, error) 
 	return t, nil
 }
 
+// readAnswered reads the transaction of an answer, which is one of the sub merchant's if there is one.
+func (c *Client) readAnswered(resp *Response, state TradeState) (*Transaction, error) {
+	t, err := readTransaction(resp.Fields, resp.Raw, state)
+	if err == nil && c.sub.ID != "" && t.MerchantID != c.sub.ID {
+		err = errors.New("it is about another merchant")
+	}
+	return t, err
+}
+
 // readTransaction reads the fields of a query, a code payment or a notification, whose signature is right. What a paid
 // order must have and does not have is an error, so that nothing missing can pass for zero or empty.
 func readTransaction(f Fields, raw []byte, state TradeState) (*Transaction, error) {
 	r := reader{f: f}
 	t := &Transaction{
 		AppID:           f.find("appid"),
-		MerchantID:      r.required("mch_id"),
 		SubAppID:        f.find("sub_appid"),
-		SubMerchantID:   f.find("sub_mch_id"),
 		OutTradeNo:      r.required("out_trade_no"),
 		TransactionID:   f.find("transaction_id"),
 		TradeType:       TradeType(f.find("trade_type")),
@@ -169,6 +175,8 @@ func readTransaction(f Fields, raw []byte, state TradeState) (*Transaction, erro
 		Fields: f,
 		Raw:    raw,
 	}
+	t.MerchantID, t.ProviderID = f.merchant()
+	r.required("mch_id")
 	if state == "" {
 		r.fail("trade_state", errMissing)
 	}

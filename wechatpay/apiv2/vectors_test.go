@@ -161,8 +161,8 @@ func TestDecryptsPublishedRefunds(t *testing.T) {
 		}
 		want := apiv2.RefundHint{
 			AppID: appID, MerchantID: merchantID, TransactionID: e.Fields["transaction_id"], OutTradeNo: e.Fields["out_trade_no"],
-			RefundID: e.Fields["refund_id"], OutRefundNo: "1234", Status: apiv2.RefundSuccess, SuccessTime: time.Date(2020, 1, 4, 10, 34, 24, 0, time.UTC),
-			ReceivedAccount: "招商银行信用卡8915", FundsAccount: apiv2.RechargeFunds, RequestSource: "API",
+			RefundID: e.Fields["refund_id"], OutRefundNo: "1234", State: apiv2.RefundSuccess, SuccessTime: time.Date(2020, 1, 4, 10, 34, 24, 0, time.UTC),
+			UserReceivedAccount: "招商银行信用卡8915", FundsAccount: apiv2.RechargeFunds, RequestSource: "API",
 			Amount: apiv2.RefundAmount{Total: 1, SettlementTotal: 1, Refund: 1, SettlementRefund: 1, Currency: "CNY"},
 		}
 		if *got != want {
