@@ -36,7 +36,7 @@ interop: test/interop/node/node_modules ## other people's SDKs agree with ours a
 	cd test/interop && go vet ./... && go test ./...
 	cd test/interop/node && npm test | awk '{ print } /^(#|ℹ) tests [1-9]/ { ran = 1 } END { if (!ran) print "no test ran"; exit !ran }'
 
-bench: ## our SDK beside others' in one run: medians and ratios (COUNT=10 for more)
+bench: ## our SDKs beside others' in one run: medians and ratios (COUNT=30, TAGS=libcrypto)
 	bench/run.sh
 
 fmt: ## fails where gofmt would change something
