@@ -2,6 +2,7 @@ package miniprogram
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -51,6 +52,156 @@ const (
 	CodeIPRefusedHour       ErrCode = 89507
 )
 
+// The errcodes of sessions and users.
+//
+// Source: WeChat's manual for mini programs, "小程序登录" and "用户信息".
+const (
+	CodeEncryptedDataUnknown    ErrCode = 1     // older than three days, or not made by WeChat
+	CodeInvalidOpenID           ErrCode = 40003 // or of another app
+	CodeSessionKeyGone          ErrCode = 87007 // missing, or expired
+	CodeInvalidSignatureMethod  ErrCode = 87008
+	CodeInvalidSessionSignature ErrCode = 87009 // the session key is not valid any more
+	CodeNoOpenPlatform          ErrCode = 89002 // the app is bound to no Open Platform account
+	CodeInvalidTrade            ErrCode = 89300 // not paid, paid longer than 5 minutes ago, or somebody else's
+)
+
+// The errcodes of order shipping. [ErrCode.Reaction] says what each one calls for.
+//
+// Source: WeChat's manual for mini programs, "小程序发货信息管理服务".
+const (
+	CodeShippingOrderNotFound    ErrCode = 10060001 // WeChat does not know of the payment, perhaps not yet
+	CodeShippingFinished         ErrCode = 10060002 // all was shipped before
+	CodeReshipUsed               ErrCode = 10060003 // the one chance to ship again is used up
+	CodeNotShippable             ErrCode = 10060004 // refunded, finished or settled
+	CodeInvalidLogistics         ErrCode = 10060005
+	CodeSplitNotExpress          ErrCode = 10060006
+	CodeAllDeliveredMissing      ErrCode = 10060007
+	CodeItemDescriptionEmpty     ErrCode = 10060008
+	CodeItemDescriptionTooLong   ErrCode = 10060009
+	CodeInvalidLastIndex         ErrCode = 10060011
+	CodeShippingBusy             ErrCode = 10060012
+	CodeInvalidShippingParameter ErrCode = 10060014
+	CodeShippingSystemBusy       ErrCode = 10060019
+	CodeNoDescription            ErrCode = 10060020 // of no item at all
+	CodeShippingUnchanged        ErrCode = 10060023 // what was sent is what WeChat has
+	CodeShippingListTooLong      ErrCode = 10060024
+	CodeExpressCompanyTooLong    ErrCode = 10060025
+	CodeTrackingNoTooLong        ErrCode = 10060026
+	CodeConfirmNotShipped        ErrCode = 10060028
+	CodeInvalidReceivedTime      ErrCode = 10060029
+	CodeConfirmReminderUsed      ErrCode = 10060030
+	CodeOrderOfAnotherUser       ErrCode = 10060031 // the openid is not the payer's
+	CodeConfirmExpressOnly       ErrCode = 10060032
+	CodeInvalidPath              ErrCode = 10060035
+	CodeInvalidOrderNumberType   ErrCode = 268485194
+	CodeInvalidTransactionID     ErrCode = 268485195
+	CodeInvalidMerchantID        ErrCode = 268485196
+	CodeInvalidOutTradeNo        ErrCode = 268485197
+	CodeInvalidUploadTime        ErrCode = 268485216
+	CodeInvalidDeliveryMode      ErrCode = 268485224
+	CodeTrackingNoMissing        ErrCode = 268485226
+	CodeExpressCompanyMissing    ErrCode = 268485227
+	CodeUnifiedNeedsOneItem      ErrCode = 268485228
+	CodeTradeTypeApplied         ErrCode = 268486048
+	CodeInvalidSpecialOrderType  ErrCode = 268546000
+	CodeInvalidSpecialOrderDelay ErrCode = 268546001
+	CodeSpecialOrderNotFound     ErrCode = 268546002
+)
+
+// Reaction is what an error calls for.
+type Reaction string
+
+const (
+	// ReactionNone is the reaction to a nil error.
+	ReactionNone Reaction = "none"
+	// ReactionRetry: the same request, later. See [Error.Temporary].
+	ReactionRetry Reaction = "retry"
+	// ReactionWait: WeChat may not know of the payment yet. The same request with growing pauses until ten minutes after
+	// the payment; then tell a human: the app may be another one, the merchant not authorised, the order paid in DevTools.
+	ReactionWait Reaction = "wait"
+	// ReactionDone: what was asked for is so already. It is a success.
+	ReactionDone Reaction = "done"
+	// ReactionQuery: the order is not as it was taken to be. Stop, GetOrder and decide anew.
+	ReactionQuery Reaction = "query"
+	// ReactionTerminal: no. Stop, and never send it again.
+	ReactionTerminal Reaction = "terminal"
+	// ReactionAlert: what is known here contradicts what WeChat knows. Stop and tell a human.
+	ReactionAlert Reaction = "alert"
+	// ReactionConfigure: the app or the account is not set up for it. Stop all such requests and tell the operator.
+	ReactionConfigure Reaction = "configure"
+	// ReactionBug: the program, or who typed the data, made a mistake. The request must change.
+	ReactionBug Reaction = "bug"
+)
+
+// ReactionTo returns what err calls for: that of its code; ReactionBug for a [RequestError]; ReactionRetry where there was
+// no answer ([ErrNoAnswer]), since nothing that an outcome is unknown of does harm when it is sent again unchanged; and
+// ReactionTerminal for errors that this package did not make.
+func ReactionTo(err error) Reaction {
+	var c ErrCode
+	var r *RequestError
+	switch {
+	case err == nil:
+		return ReactionNone
+	case errors.As(err, &r):
+		return ReactionBug
+	case errors.As(err, &c):
+		return c.Reaction()
+	case errors.Is(err, ErrNoAnswer):
+		return ReactionRetry
+	}
+	return ReactionTerminal
+}
+
+// Reaction returns what the code calls for. A code that is not known calls for ReactionTerminal: repeating what WeChat
+// refused for an unknown reason helps nobody.
+func (c ErrCode) Reaction() Reaction {
+	switch c {
+	case CodeSystemBusy, CodeFrequencyLimit, CodeDailyLimit, CodeMinuteLimit, CodeShippingBusy, CodeShippingSystemBusy:
+		return ReactionRetry
+	case CodeShippingOrderNotFound:
+		return ReactionWait
+	case CodeShippingFinished, CodeShippingUnchanged:
+		return ReactionDone
+	case CodeNotShippable:
+		return ReactionQuery
+	case CodeOrderOfAnotherUser:
+		return ReactionAlert
+	case CodeInvalidCredential, CodeInvalidAppID, CodeInvalidToken, CodeInvalidSecret, CodeIPNotAllowed, CodeTokenExpired, CodeUnauthorized,
+		CodeNotAuthorized, CodeIPNotRegistered, CodeInvalidComponent, CodeIPNeedsConfirmation, CodeIPRefusedDay, CodeIPRefusedHour,
+		CodeNoOpenPlatform, CodeInvalidPath:
+		return ReactionConfigure
+	case CodeInvalidURL, CodeInvalidArguments, CodeMissingToken, CodeMissingAppID, CodeMissingSecret, CodeMissingCode, CodePostRequired,
+		CodeEmptyBody, CodeDataFormat, CodeInvalidOpenID, CodeInvalidSignatureMethod, CodeInvalidLogistics, CodeSplitNotExpress,
+		CodeAllDeliveredMissing, CodeItemDescriptionEmpty, CodeItemDescriptionTooLong, CodeInvalidLastIndex,
+		CodeInvalidShippingParameter, CodeNoDescription, CodeShippingListTooLong, CodeExpressCompanyTooLong, CodeTrackingNoTooLong,
+		CodeInvalidOrderNumberType, CodeInvalidTransactionID, CodeInvalidMerchantID, CodeInvalidOutTradeNo, CodeInvalidUploadTime,
+		CodeInvalidDeliveryMode, CodeTrackingNoMissing, CodeExpressCompanyMissing, CodeUnifiedNeedsOneItem,
+		CodeInvalidSpecialOrderType, CodeInvalidSpecialOrderDelay, CodeSpecialOrderNotFound:
+		return ReactionBug
+	}
+	return ReactionTerminal
+}
+
+// RequestError is a mistake that was found before anything was sent. It matches the errcode that WeChat would have
+// answered, where there is one: errors.Is(err, CodeTrackingNoMissing).
+type RequestError struct {
+	Field   string // as WeChat spells it, such as "shipping_list[0].tracking_no"
+	problem text
+	code    ErrCode
+}
+
+// mistake is a RequestError. c is 0 where WeChat has no code for it.
+func mistake(field, en, zh string, c ErrCode) error { return &RequestError{field, text{en, zh}, c} }
+
+// Error names the field and the remedy.
+func (e *RequestError) Error() string { return e.Field + ": " + e.problem.en }
+
+// Hint is the remedy, in Chinese where lang begins with "zh" and in English otherwise.
+func (e *RequestError) Hint(lang string) string { return e.Field + ": " + e.problem.in(lang) }
+
+// Is reports whether target is the code that WeChat would have answered.
+func (e *RequestError) Is(target error) bool { return e.code != 0 && target == error(e.code) }
+
 // Error is an answer with an errcode other than 0.
 type Error struct {
 	Code    ErrCode
@@ -74,14 +225,8 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Code }
 
 // Temporary reports whether the same request may succeed later: after a second for CodeSystemBusy, a minute for
-// CodeMinuteLimit and CodeFrequencyLimit, a day for CodeDailyLimit.
-func (e *Error) Temporary() bool {
-	switch e.Code {
-	case CodeSystemBusy, CodeFrequencyLimit, CodeDailyLimit, CodeMinuteLimit:
-		return true
-	}
-	return false
-}
+// CodeMinuteLimit and CodeFrequencyLimit, a day for CodeDailyLimit. These are the codes whose Reaction is ReactionRetry.
+func (e *Error) Temporary() bool { return e.Code.Reaction() == ReactionRetry }
 
 // Hint says what to do about the error, in Chinese where lang begins with "zh" and in English otherwise.
 func (e *Error) Hint(lang string) string {
@@ -90,10 +235,7 @@ func (e *Error) Hint(lang string) string {
 		h = text{"WeChat refused the request: look the errcode up in its manual, and don't repeat the request as it is.",
 			"微信拒绝了该请求：请按 errcode 查阅官方文档，不要原样重试。"}
 	}
-	if len(lang) >= 2 && strings.EqualFold(lang[:2], "zh") {
-		return h.zh
-	}
-	return h.en
+	return h.in(lang)
 }
 
 // Codes returns every code that this package has a constant and a hint for, sorted.
@@ -155,6 +297,13 @@ func clip(s string, n int) string {
 
 type text struct{ en, zh string }
 
+func (t text) in(lang string) string {
+	if len(lang) >= 2 && strings.EqualFold(lang[:2], "zh") {
+		return t.zh
+	}
+	return t.en
+}
+
 // hints say what to do about each code. A code without a hint is not listed.
 var hints = map[ErrCode]text{
 	CodeSystemBusy: {"WeChat is busy: try again in a second; the same code still holds once or twice.",
@@ -165,8 +314,8 @@ var hints = map[ErrCode]text{
 		"appid 无效：请在「小程序后台 › 开发管理 › 开发设置」核对。"},
 	CodeInvalidToken: {"The access token is not valid: fetch a new one once.",
 		"access_token 无效：请重新获取一次。"},
-	CodeInvalidCode: {"The code is wrong, older than 5 minutes or of another app: the phone must call wx.login again. Check that this is the secret and appid of the mini program that runs.",
-		"code 无效、超过 5 分钟或属于其他小程序：请前端重新调用 wx.login，并核对 appid 与运行的小程序一致。"},
+	CodeInvalidCode: {"The code is wrong, older than 5 minutes or of another app: the phone must call wx.login again, or the user tap the phone-number button again. Check that this is the secret and appid of the mini program that runs.",
+		"code 无效、超过 5 分钟或属于其他小程序：请前端重新调用 wx.login（手机号则请用户重新点击按钮），并核对 appid 与运行的小程序一致。"},
 	CodeInvalidURL: {"WeChat has nothing at this path or method: check the base URL.",
 		"接口地址或请求方法错误：请检查接口地址配置。"},
 	CodeInvalidArguments: {"An argument is wrong: errmsg names it.",
@@ -197,8 +346,8 @@ var hints = map[ErrCode]text{
 		"调用过于频繁：请 1 分钟后重试。"},
 	CodeDailyLimit: {"The quota of the day is used up: try again tomorrow, or reset it with clear_quota.",
 		"当日调用额度已用完：请次日重试，或用 clear_quota 重置。"},
-	CodeMinuteLimit: {"Too many logins within a minute: wait a minute, then let the phone call wx.login again.",
-		"一分钟内调用过多：请 1 分钟后由前端重新调用 wx.login。"},
+	CodeMinuteLimit: {"Too many requests within a minute: wait a minute; a login then takes a new code, for which the phone calls wx.login again.",
+		"一分钟内调用过多：请 1 分钟后重试；登录须由前端重新调用 wx.login 取得新 code。"},
 	CodeDataFormat: {"The data of the request is not in WeChat's form: errmsg says where.",
 		"请求数据格式错误：请按 errmsg 修改。"},
 	CodeUnauthorized: {"This mini program may not use this API: apply for it in the mini program's console.",
@@ -217,4 +366,92 @@ var hints = map[ErrCode]text{
 		"管理员已拒绝该 IP：24 小时内不可调用。"},
 	CodeIPRefusedHour: {"An administrator refused this server's address: it is blocked for an hour.",
 		"管理员已拒绝该 IP：1 小时内不可调用。"},
+	CodeEncryptedDataUnknown: {"WeChat did not make this data, or made it more than three days ago: have the phone fetch it again.",
+		"该加密数据不是微信生成，或已超过 3 天：请前端重新获取。"},
+	CodeInvalidOpenID: {"WeChat does not know this openid under this appid: take the openid that the login under the same appid gave.",
+		"openid 无效：请使用同一 appid 下登录得到的 openid。"},
+	CodeSessionKeyGone: {"The session key is gone: the phone must call wx.login again.",
+		"session_key 不存在或已过期：请前端重新调用 wx.login。"},
+	CodeInvalidSignatureMethod: {"The method of the signature is not known: WeChat takes hmac_sha256.",
+		"sig_method 错误：仅支持 hmac_sha256。"},
+	CodeInvalidSessionSignature: {"The session key is not valid any more, replaced perhaps by a later login: the phone must call wx.login again.",
+		"session_key 已失效（可能已被新的登录替换）：请前端重新调用 wx.login。"},
+	CodeNoOpenPlatform: {"The mini program is bound to no Open Platform account, so there is no union id: bind it at open.weixin.qq.com.",
+		"小程序未绑定微信开放平台账号，没有 unionid：请在 open.weixin.qq.com 绑定。"},
+	CodeInvalidTrade: {"The order is not this user's, not paid, or was paid more than five minutes ago: ask right after the payment.",
+		"订单无效：不属于该用户、未支付或支付已超过 5 分钟，请在支付后立即查询。"},
+	CodeShippingOrderNotFound: {"WeChat does not know of the payment yet: try again with growing pauses for ten minutes; after that check the appid, that the merchant id is authorised, and that it was not paid in DevTools.",
+		"支付单不存在：刚支付的订单请在 10 分钟内逐步拉长间隔重试；之后请检查 appid、商户号是否已授权、是否在开发者工具中支付。"},
+	CodeShippingFinished: {"All of it was shipped before: count it as done, and compare with get_order.",
+		"支付单已完成发货：视为成功，可用 get_order 核对。"},
+	CodeReshipUsed: {"The one chance to ship again is used up: stop, nothing can be changed any more.",
+		"支付单已使用过重新发货机会：停止，无法再修改。"},
+	CodeNotShippable: {"The order can't be shipped: refunded, finished or settled. Ask get_order, then decide.",
+		"支付单处于不可发货状态（已退款、已完成或已结算）：请先 get_order 再决定。"},
+	CodeInvalidLogistics: {"logistics_type is 1 (express), 2 (same city), 3 (virtual) or 4 (pick-up).",
+		"物流类型有误：只能为 1 快递、2 同城、3 虚拟、4 自提。"},
+	CodeSplitNotExpress: {"Only express can be sent in several parcels: use the unified mode.",
+		"非快递发货不允许分拆发货：请使用统一发货模式。"},
+	CodeAllDeliveredMissing: {"is_all_delivered must be there in the split mode.",
+		"分拆发货模式下必须填写 is_all_delivered。"},
+	CodeItemDescriptionEmpty: {"item_desc says what is shipped: it must not be empty.",
+		"商品描述 item_desc 不能为空。"},
+	CodeItemDescriptionTooLong: {"item_desc has 120 characters at most.",
+		"商品描述 item_desc 最长 120 个字。"},
+	CodeInvalidLastIndex: {"last_index is not one that WeChat gave: begin the list anew.",
+		"last_index 有误：请从头重新拉取列表。"},
+	CodeShippingBusy: {"WeChat is busy: try again in a few seconds.",
+		"微信系统繁忙：请几秒后重试。"},
+	CodeInvalidShippingParameter: {"A parameter is wrong: errmsg says which.",
+		"参数错误：请按 errmsg 修改。"},
+	CodeShippingSystemBusy: {"WeChat is busy: try again in a few seconds.",
+		"微信系统繁忙：请几秒后重试。"},
+	CodeNoDescription: {"No item has a description: fill in item_desc.",
+		"没有任何商品描述：请填写 item_desc。"},
+	CodeShippingUnchanged: {"WeChat has exactly this already: count it as done.",
+		"发货信息未更新：与已有信息相同，视为成功。"},
+	CodeShippingListTooLong: {"shipping_list has 15 parcels at most.",
+		"物流信息列表最多 15 个。"},
+	CodeExpressCompanyTooLong: {"express_company has 128 bytes at most: it is a code such as SF or YTO, not a name.",
+		"物流公司编码过长（最长 128 字节）：请填写 SF、YTO 等编码而非名称。"},
+	CodeTrackingNoTooLong: {"tracking_no has 128 bytes at most.",
+		"物流单号过长（最长 128 字节）。"},
+	CodeConfirmNotShipped: {"The order is not shipped yet, so nobody can be asked to confirm its receipt.",
+		"订单尚未发货，不能提醒确认收货。"},
+	CodeInvalidReceivedTime: {"received_time is in seconds and after the time of shipping.",
+		"received_time 有误：单位为秒，且须晚于发货时间。"},
+	CodeConfirmReminderUsed: {"The buyer was reminded before: that is possible once for each order.",
+		"该订单已提醒过确认收货：每单仅一次。"},
+	CodeOrderOfAnotherUser: {"The order was not paid by this openid: somebody must look, openids may be mixed up.",
+		"支付单不属于该 openid：请人工排查是否混用了 openid。"},
+	CodeConfirmExpressOnly: {"Only orders sent by express can be reminded of.",
+		"仅快递发货的订单可以提醒确认收货。"},
+	CodeInvalidPath: {"The path is not one of a page of this mini program; the one of the order page holds ${商品订单号}.",
+		"页面路径无效：须为本小程序页面，订单详情路径须包含 ${商品订单号}。"},
+	CodeInvalidOrderNumberType: {"order_number_type is 1 (merchant id and out_trade_no) or 2 (transaction id).",
+		"order_number_type 只能为 1（商户号+商户订单号）或 2（微信支付单号）。"},
+	CodeInvalidTransactionID: {"transaction_id is missing or is none of WeChat's.",
+		"微信支付单号 transaction_id 缺失或不合法。"},
+	CodeInvalidMerchantID: {"mchid is missing or wrong: it is the merchant that took the order, the sub-merchant where there is one.",
+		"商户号 mchid 缺失或不合法：须为下单的商户号，服务商模式为子商户号。"},
+	CodeInvalidOutTradeNo: {"out_trade_no is missing or is not one.",
+		"商户订单号 out_trade_no 缺失或不合法。"},
+	CodeInvalidUploadTime: {"upload_time is in RFC 3339 with a zone, such as 2022-12-15T13:29:35.120+08:00.",
+		"upload_time 须为带时区的 RFC 3339 格式，如 2022-12-15T13:29:35.120+08:00。"},
+	CodeInvalidDeliveryMode: {"delivery_mode is 1 (unified) or 2 (split).",
+		"delivery_mode 只能为 1 统一发货或 2 分拆发货。"},
+	CodeTrackingNoMissing: {"What is sent by express has a tracking number.",
+		"快递发货必须填写物流单号 tracking_no。"},
+	CodeExpressCompanyMissing: {"What is sent by express has a carrier: a code such as SF or YTO.",
+		"快递发货必须填写物流公司编码 express_company，如 SF、YTO。"},
+	CodeUnifiedNeedsOneItem: {"The unified mode has exactly one parcel: put all of it into one description, or use the split mode.",
+		"统一发货模式下 shipping_list 必须恰好 1 项：请合并描述，或使用分拆发货。"},
+	CodeTradeTypeApplied: {"The trade type was applied for before: that is possible once for each account.",
+		"已申请过变更交易类型：每个账号仅一次。"},
+	CodeInvalidSpecialOrderType: {"The type of a special order is 1 (pre-sale) or 2 (test).",
+		"特殊订单类型只能为 1 预售或 2 测试。"},
+	CodeInvalidSpecialOrderDelay: {"delay_to is in seconds and no more than 330 days ahead.",
+		"delay_to 单位为秒，最长 330 天。"},
+	CodeSpecialOrderNotFound: {"WeChat does not know this order.",
+		"订单不存在。"},
 }

@@ -1,5 +1,7 @@
-// Package miniprogram speaks to the server API of WeChat mini programs (小程序服务端接口): it turns the code that wx.login
-// yields on the phone into the openid of whoever holds it. It needs the standard library alone.
+// Package miniprogram speaks to the server API of WeChat mini programs (小程序服务端接口) and listens to what WeChat pushes. It
+// needs the standard library alone.
+//
+// # Log in
 //
 //	client, err := miniprogram.NewClient(miniprogram.Config{AppID: "wx8888888888888888", Secret: "…"})
 //	session, err := client.Code2Session(ctx, code) // the code that the phone sent, nothing else of what it sent
@@ -11,14 +13,45 @@
 // A code is valid for five minutes and for one exchange. Asking again with the same code gives [CodeUsed], so exchange it
 // once and let the phone call wx.login again where that fails; [Error.Hint] says so in Chinese and English.
 //
-// The client repeats nothing by itself, starts nothing in the background and writes neither the app secret nor a code
-// into an error or a log.
+// Where the session key is needed, [Client.CheckSession] and [Client.ResetSession] ask WeChat about it,
+// [Client.DecryptData] and [CheckSignature] read what the phone was given under it. [Client.PhoneNumber] exchanges the code
+// of the phone-number button; [Client.PaidUnionID] names the person behind a payment.
+//
+// # The access token
+//
+// All calls but the login carry an access token (接口调用凭证). The client fetches it when it is first needed, keeps it until
+// five minutes before its end, and when WeChat says that it is not valid any more fetches another one, once, and asks once
+// again. Processes that share an app share the token through a [TokenCache].
+//
+// # Ship
+//
+// Where WeChat manages an app's trades (小程序发货信息管理服务), the merchant gets its money only after telling what became of
+// the goods:
+//
+//	err := client.UploadShippingInfo(ctx, miniprogram.ShippingInfo{
+//		Order: miniprogram.OrderKey{TransactionID: "4200001234202611200000000001"}, OpenID: openID,
+//		Logistics: miniprogram.LogisticsVirtual, Items: []miniprogram.ShippingItem{{Description: "月卡 × 1"}},
+//	})
+//	switch miniprogram.ReactionTo(err) { // what to do next, for each code: wait, stop, look, tell a human
+//	case miniprogram.ReactionNone, miniprogram.ReactionDone: // WeChat knows
+//	…
+//
+// # Listen
+//
+// A [Receiver] is the http.Handler behind the address of the message push (消息推送):
+//
+//	http.Handle("/push", receiver) // made by NewReceiver with a function that stores what came
+//
+// # What it promises
+//
+// Nothing goes on in the background, and nothing is repeated but a call whose token was refused. No error and no log holds
+// the app secret, an access token, a session key, a code or an openid. No answer is never taken for a yes: see
+// [ErrNoAnswer].
 package miniprogram
 
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -33,14 +66,16 @@ import (
 // BaseURL is WeChat's own address, the default of [WithBaseURL].
 const BaseURL = "https://api.weixin.qq.com"
 
-// maxAnswer is the largest answer that is read. WeChat's have a few hundred bytes.
+// maxAnswer is the largest answer that is read. Most of WeChat's have a few hundred bytes, a page of orders up to 100 of
+// them.
 const maxAnswer = 1 << 20
 
 // ErrNoAnswer is matched by the error of a request that got no answer that could be read: no connection, a deadline, a
 // server error, something that is not WeChat's JSON. The code may be used up.
 var ErrNoAnswer = errors.New("no answer from WeChat")
 
-// Secret is the app secret (AppSecret). It prints as [secret]; string(s) is its text.
+// Secret is the app secret (AppSecret), or the token or the key of the message push. It prints as [secret]; string(s) is
+// its text.
 type Secret string
 
 // Format prints [secret], whatever the verb.
@@ -101,7 +136,7 @@ func WithHTTPClient(h *http.Client) Option {
 	}
 }
 
-// WithClock reads the time from now instead of the machine. It is what [Session.At] comes from.
+// WithClock reads the time from now instead of the machine: for [Session.At], the end of a token, the age of data.
 func WithClock(now func() time.Time) Option {
 	return func(c *Client) error {
 		if now == nil {
@@ -119,11 +154,13 @@ type Client struct {
 	base   string
 	http   *http.Client
 	now    func() time.Time
+	tokens *tokens
 }
 
 // NewClient checks c and makes a client. It does not touch the network. The error joins all mistakes.
 func NewClient(c Config, opts ...Option) (*Client, error) {
 	client := &Client{appID: c.AppID, secret: &c.Secret, base: BaseURL, now: time.Now}
+	client.tokens = &tokens{client: client, cache: &memoryCache{}}
 	var problems []error
 	if !strings.HasPrefix(c.AppID, "wx") || len(c.AppID) > 32 || !isWord(c.AppID) {
 		problems = append(problems, errors.New("AppID: it begins with wx, letters and digits alone: "+
@@ -196,11 +233,15 @@ func (c *Client) Code2Session(ctx context.Context, code string) (Session, error)
 		UnionID    string `json:"unionid"`
 		SessionKey string `json:"session_key"`
 	}
-	err := c.get(ctx, "/sns/jscode2session", url.Values{
-		"appid":      {c.appID},
-		"secret":     {string(*c.secret)},
-		"js_code":    {code},
-		"grant_type": {"authorization_code"},
+	err := c.send(ctx, request{
+		method: http.MethodGet, path: "/sns/jscode2session",
+		query: url.Values{
+			"appid":      {c.appID},
+			"secret":     {string(*c.secret)},
+			"js_code":    {code},
+			"grant_type": {"authorization_code"},
+		},
+		hide: []string{"js_code", code},
 	}, &v)
 	if err == nil && v.OpenID == "" {
 		err = fmt.Errorf("%w: the answer holds no openid", ErrNoAnswer)
@@ -209,56 +250,4 @@ func (c *Client) Code2Session(ctx context.Context, code string) (Session, error)
 		return Session{}, fmt.Errorf("exchange a login code: %w", err)
 	}
 	return Session{OpenID: v.OpenID, UnionID: v.UnionID, SessionKey: SessionKey(v.SessionKey), At: c.now().UTC()}, nil
-}
-
-// hiding replaces the values of a query that nobody may read, plain and escaped.
-func hiding(query url.Values) *strings.Replacer {
-	var pairs []string
-	for _, name := range []string{"secret", "js_code"} {
-		if v := query.Get(name); v != "" {
-			pairs = append(pairs, v, "["+name+"]", url.QueryEscape(v), "["+name+"]")
-		}
-	}
-	return strings.NewReplacer(pairs...)
-}
-
-// get sends one request and reads the answer into v, or returns WeChat's error. The address holds secrets, so no error
-// of net/http is passed on with it.
-func (c *Client) get(ctx context.Context, path string, query url.Values, v any) error {
-	hide := hiding(query)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+path+"?"+query.Encode(), nil)
-	if err != nil {
-		return fmt.Errorf("%w: the request can't be made", ErrNoAnswer)
-	}
-	req.Header.Set("Accept", "application/json")
-	resp, err := c.http.Do(req)
-	if err != nil {
-		var u *url.Error
-		if errors.As(err, &u) {
-			err = u.Err // url.Error prints the address, and the secret in it
-		}
-		if text := err.Error(); hide.Replace(text) != text {
-			err = errors.New("the transport's error repeats the address, so it is not shown")
-		}
-		return fmt.Errorf("%w: %w", ErrNoAnswer, err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err != nil {
-		return fmt.Errorf("%w: read the answer (status %d): %w", ErrNoAnswer, resp.StatusCode, err)
-	}
-	if len(body) > maxAnswer {
-		return fmt.Errorf("%w: the answer is longer than %d bytes", ErrNoAnswer, maxAnswer)
-	}
-	// Nearly all failures come with status 200; one that has an errcode is WeChat's word whatever the status.
-	if e := parseError(body, hide); e != nil {
-		return e
-	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%w: status %d", ErrNoAnswer, resp.StatusCode)
-	}
-	if err := json.Unmarshal(body, v); err != nil { // the type is historically text/plain, so it is not asked for
-		return fmt.Errorf("%w: the answer is not the JSON that was expected", ErrNoAnswer)
-	}
-	return nil
 }

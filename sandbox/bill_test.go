@@ -393,3 +393,25 @@ func TestBillsStay(t *testing.T) {
 		t.Errorf("%s\nwas\n%s", after, flows)
 	}
 }
+
+// A link outlives a kill, with what is wrong with its bill.
+func TestBillLinkAfterKill(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	w := newWorld(t, Options{Data: folder, Clock: func() time.Time { return noon }})
+	w.pay("order-000001")
+	w.Advance(24 * time.Hour)
+	w.fault(Fault{On: "bill", Kind: "extra_row", Count: 1})
+	l := w.applyBill("/v3/bill/tradebill?bill_date=2026-11-19")
+	before := w.download(l)
+	s, err := New(Options{Data: snapshot(t, folder), Seed: 7, Clock: func() time.Time { return noon }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	again := *w
+	again.Sandbox, again.wire = s, wireTo{s}
+	if after := again.download(l); after.status != 200 || string(after.body) != string(before.body) || strings.Count(string(after.body), "\r\n") != 5 {
+		t.Errorf("%d %s\nwas\n%s", after.status, after.body, before.body)
+	}
+}

@@ -131,8 +131,10 @@ func (b *books) putRefund(r refund) {
 		b.refundsOf[of] = append(b.refundsOf[of], at)
 	}
 	b.balances[r.MerchantID] += at.net() - r.net()
+	if !at.EndsAt.IsZero() {
+		b.ending = slices.DeleteFunc(b.ending, func(other *refund) bool { return other == at })
+	}
 	*at = r
-	b.ending = slices.DeleteFunc(b.ending, func(other *refund) bool { return other == at })
 	if !r.EndsAt.IsZero() {
 		// Behind those of the same instant, so that they end in the order in which they were put.
 		i, _ := slices.BinarySearchFunc(b.ending, r.EndsAt, func(other *refund, t time.Time) int {

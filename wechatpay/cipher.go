@@ -15,9 +15,18 @@ import (
 // gcmNonceSize is the only nonce length of AEAD_AES_256_GCM.
 const gcmNonceSize = 12
 
-// openGCM decrypts AES-GCM with a key of 16 or 32 bytes. WeChat Pay's keys have 32, which APIv3Key enforces; the
-// examples that its SDKs publish also have 16.
-func openGCM(key []byte, nonce, associatedData, ciphertext string) ([]byte, error) {
+// newGCM takes a key of 16 or 32 bytes. WeChat Pay's keys have 32, which APIv3Key enforces; the examples that its SDKs
+// publish also have 16.
+func newGCM(key []byte) (cipher.AEAD, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
+}
+
+// openGCM decrypts AES-GCM.
+func openGCM(key cipher.AEAD, nonce, associatedData, ciphertext string) ([]byte, error) {
 	// The nonce comes from outside, and GCM panics on any other length.
 	if len(nonce) != gcmNonceSize {
 		return nil, fmt.Errorf("the nonce has %d bytes, not %d", len(nonce), gcmNonceSize)
@@ -26,15 +35,7 @@ func openGCM(key []byte, nonce, associatedData, ciphertext string) ([]byte, erro
 	if err != nil {
 		return nil, fmt.Errorf("the ciphertext is not Base64")
 	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
-	}
-	aead, err := cipher.NewGCM(block)
-	if err != nil {
-		return nil, err
-	}
-	plain, err := aead.Open(nil, []byte(nonce), sealed, []byte(associatedData))
+	plain, err := key.Open(sealed[:0], []byte(nonce), sealed, []byte(associatedData))
 	if err != nil {
 		return nil, errors.New("it was not encrypted with this APIv3 key: check that the configured key is the one set " +
 			"at 商户平台 › 账户中心 › API安全")

@@ -2,6 +2,7 @@ package wechatpay
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -26,6 +27,9 @@ import (
 
 // BaseURL is WeChat Pay's own address, the default of [WithBaseURL].
 const BaseURL = "https://api.mch.weixin.qq.com"
+
+// BackupURL is WeChat Pay's second address (备域名), which does the same. See [WithBackupURL].
+const BackupURL = "https://api2.mch.weixin.qq.com"
 
 // maxAnswer is the largest answer that is read. WeChat Pay's are a few kilobytes.
 const maxAnswer = 1 << 20
@@ -66,22 +70,43 @@ type Option func(*Client) error
 
 // WithBaseURL sends all requests to another server, such as a sandbox: scheme, host and port alone.
 func WithBaseURL(address string) Option {
-	return func(c *Client) error {
-		u, err := url.Parse(address)
-		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil ||
-			strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-			return &ConfigError{"WithBaseURL", text{
-				"it is http:// or https:// with a host and perhaps a port, and nothing after that",
-				"应为 http:// 或 https:// 加主机名（可带端口），其后不能有路径",
-			}}
-		}
-		c.base = &url.URL{Scheme: u.Scheme, Host: u.Host}
-		return nil
+	return func(c *Client) (err error) {
+		c.hosts.base.url, err = parseHost("WithBaseURL", address)
+		return err
 	}
 }
 
+// WithBackupURL names a second server for when the first can't be reached, for WeChat Pay [BackupURL]. Without it there
+// is none. A request goes there at once where the first server provably did not receive it, or where it only reads (GET)
+// and the first server gave no answer, 502, 503 or 504. Any other request that may have been received is never sent a
+// second time: that stays with the caller, see [ErrUncertain]. After a failure the backup is asked first for a minute,
+// then the first server again; [Client.Hosts] counts. Each try has the client's full time, the context bounds them all.
+//
+// Source: vendor manual, "跨城冗灾方案".
+func WithBackupURL(address string) Option {
+	return func(c *Client) error {
+		u, err := parseHost("WithBackupURL", address)
+		c.hosts.backup = &host{url: u}
+		return err
+	}
+}
+
+// parseHost reads the address of a server: scheme, host and port alone.
+func parseHost(option, address string) (*url.URL, error) {
+	u, err := url.Parse(address)
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil ||
+		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, &ConfigError{option, text{
+			"it is http:// or https:// with a host and perhaps a port, and nothing after that",
+			"应为 http:// 或 https:// 加主机名（可带端口），其后不能有路径",
+		}}
+	}
+	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
+}
+
 // WithHTTPClient sends requests through a copy of h: for a proxy, tracing, other timeouts. Redirects are never followed
-// and cookies never kept, whatever h says. The default gives a request 15 seconds and speaks TLS 1.2 or later.
+// and cookies never kept, whatever h says. The default gives a request 15 seconds and speaks TLS 1.2 or later. Downloads
+// take as long as bytes arrive and the context allows, whatever the timeout of h.
 func WithHTTPClient(h *http.Client) Option {
 	return func(c *Client) error {
 		if h == nil {
@@ -129,20 +154,21 @@ func WithPlatformCertificates(certs ...*x509.Certificate) Option {
 type Client struct {
 	credentials Credentials
 	keys        *platformKeys
-	base        *url.URL
+	hosts       *hosts
 	http        *http.Client
 	now         func() time.Time
 	log         *slog.Logger
 	preset      []*x509.Certificate
+	sub         *SubMerchant // set by For
 }
 
 // NewClient checks c and makes a client. It does not touch the network. The error joins a [*ConfigError] for each
 // mistake.
 func NewClient(c Config, opts ...Option) (*Client, error) {
 	client := &Client{
-		base: &url.URL{Scheme: "https", Host: strings.TrimPrefix(BaseURL, "https://")},
-		now:  time.Now,
-		log:  slog.New(slog.DiscardHandler),
+		hosts: &hosts{base: host{url: &url.URL{Scheme: "https", Host: strings.TrimPrefix(BaseURL, "https://")}}},
+		now:   time.Now,
+		log:   slog.New(slog.DiscardHandler),
 	}
 	var problems []error
 	for _, o := range opts {
@@ -197,15 +223,32 @@ type Response struct {
 }
 
 // Do sends one request to any path of API v3 whose answers are signed, and verifies the answer. body is nil or the JSON
-// to send, which is signed and sent as it is. path begins with "/v3/" and is escaped already; query may be nil.
+// to send, which is signed and sent as it is. path begins with "/v3/" and is escaped already; query may be nil. For
+// bodies with sensitive fields there is [Client.DoEncrypted].
 //
 // Errors to tell apart: *Error, ErrNotSent, ErrUncertain. For a request that only reads, ErrUncertain means that there
 // is no verified answer: ask again.
 func (c *Client) Do(ctx context.Context, method, path string, query url.Values, body []byte) (*Response, error) {
+	return c.verified(ctx, call{method: method, path: path, query: query.Encode(), body: body})
+}
+
+// call is one request before it has a time, a nonce and a signature.
+type call struct {
+	method      string
+	path, query string // as sent; query without "?"
+	body        []byte // nil where there is none
+	signed      []byte // what the signature covers instead of body, or nil
+	contentType string // of body; "" means JSON
+	serial      string // of the key that fields of body are encrypted with, or ""
+	file        bool   // the answer is a file: of any type, of any length, not signed
+}
+
+// verified sends r and verifies the answer.
+func (c *Client) verified(ctx context.Context, r call) (*Response, error) {
 	if err := c.keys.ready(ctx); err != nil {
 		return nil, notSent(fmt.Errorf("there is no key to verify the answer with: %w", err))
 	}
-	a, err := c.send(ctx, method, path, query, body)
+	a, err := c.send(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -218,6 +261,28 @@ func (c *Client) Do(ctx context.Context, method, path string, query url.Values, 
 	}
 	return &Response{Status: a.status, Body: a.body, RequestID: a.header.Get("Request-Id"), Serial: serial}, nil
 }
+
+// exchange sends in as JSON, or nothing where it is nil, and reads the answer into out, or nowhere where it is nil.
+func (c *Client) exchange(ctx context.Context, method, path string, query url.Values, key FieldKey, in, out any) (*Response, error) {
+	r := call{method: method, path: path, query: query.Encode(), serial: key.serial}
+	if in != nil {
+		var err error
+		if r.body, err = marshal(in); err != nil {
+			return nil, err
+		}
+	}
+	resp, err := c.verified(ctx, r)
+	if err != nil || out == nil {
+		return resp, err
+	}
+	if err := strictUnmarshal(resp.Body, out); err != nil {
+		return nil, unreadable(err)
+	}
+	return resp, nil
+}
+
+// unreadable is the error of an answer that is verified and does not say what it must.
+func unreadable(err error) error { return uncertain(fmt.Errorf("read the answer: %w", err)) }
 
 // answer is what came back, before it is believed.
 type answer struct {
@@ -235,32 +300,83 @@ func (a *answer) refusal() error {
 }
 
 // send signs and sends one request and reads the answer. Its errors match ErrNotSent or ErrUncertain.
-func (c *Client) send(ctx context.Context, method, path string, query url.Values, body []byte) (*answer, error) {
-	address := c.base.String() + path
-	if len(query) > 0 {
-		address += "?" + query.Encode()
+func (c *Client) send(ctx context.Context, r call) (*answer, error) {
+	resp, err := c.open(ctx, c.http, r)
+	if err != nil {
+		return nil, err
 	}
-	if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#") {
+	defer resp.Body.Close()
+	return readAnswer(resp)
+}
+
+func readAnswer(resp *http.Response) (*answer, error) {
+	a := &answer{status: resp.StatusCode, header: resp.Header}
+	var err error
+	a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	if err == nil && len(a.body) > maxAnswer {
+		err = fmt.Errorf("the answer is longer than %d bytes", maxAnswer)
+	}
+	if err != nil {
+		return nil, uncertain(fmt.Errorf("read the answer (status %d): %w", a.status, err))
+	}
+	return a, nil
+}
+
+// open signs and sends one request, to the backup as well where that is allowed, and returns the answer with its body
+// unread. Its errors match ErrNotSent or ErrUncertain.
+func (c *Client) open(ctx context.Context, h *http.Client, r call) (*http.Response, error) {
+	if !strings.HasPrefix(r.path, "/") || strings.ContainsAny(r.path, "?#") {
 		return nil, &RequestError{"path", text{"it begins with / and holds no query", "须以 / 开头且不含查询串"}}
+	}
+	first, second := c.hosts.order(c.now())
+	resp, err := c.openAt(ctx, h, first, r)
+	down := c.hosts.record(ctx, first, c.now(), resp, err)
+	if !down || second == nil || ctx.Err() != nil || (r.method != http.MethodGet && !errors.Is(err, ErrNotSent)) {
+		return resp, err
+	}
+	again, err2 := c.openAt(ctx, h, second, r)
+	c.hosts.record(ctx, second, c.now(), again, err2)
+	if err2 != nil && (resp != nil || errors.Is(err2, ErrNotSent)) {
+		return resp, err // the first answer, if it is one, says more; and what may have been sent stays so
+	}
+	if resp != nil {
+		resp.Body.Close()
+	}
+	return again, err2
+}
+
+// openAt is open at one host. Errors of the network are *outcomeError with network set.
+func (c *Client) openAt(ctx context.Context, h *http.Client, at *host, r call) (*http.Response, error) {
+	address := at.url.String() + r.path
+	if r.query != "" {
+		address += "?" + r.query
 	}
 	// The trace tells whether a connection was there to write to: without one, nothing was sent.
 	var connected atomic.Bool
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
-	req, err := http.NewRequestWithContext(traced, method, address, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(traced, r.method, address, bytes.NewReader(r.body))
 	if err != nil {
-		return nil, notSent(fmt.Errorf("%s request: %w", method, withoutURL(err)))
+		return nil, notSent(fmt.Errorf("%s request: %w", r.method, withoutURL(err)))
 	}
-	if body == nil {
+	signed := r.signed
+	if signed == nil {
+		signed = r.body
+	}
+	if r.body == nil {
 		req.Body, req.GetBody = http.NoBody, nil
 	} else {
-		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Content-Type", cmp.Or(r.contentType, "application/json"))
 	}
 	req.Header.Set("Accept", "application/json")
-	req.Header.Set("User-Agent", userAgent())
-	if c.keys.publicID != "" {
-		req.Header.Set("Wechatpay-Serial", c.keys.publicID)
+	if r.file {
+		req.Header.Set("Accept", "*/*")
+		req.Header.Set("Accept-Encoding", "identity") // gzip is part of the file, not of the transport
 	}
-	authorization, err := c.credentials.Authorization(method, req.URL.RequestURI(), body, c.now(), rand.Text())
+	req.Header.Set("User-Agent", userAgent())
+	if serial := cmp.Or(r.serial, c.keys.publicID); serial != "" {
+		req.Header.Set("Wechatpay-Serial", serial)
+	}
+	authorization, err := c.credentials.Authorization(r.method, req.URL.RequestURI(), signed, c.now(), rand.Text())
 	if err != nil {
 		return nil, notSent(err)
 	}
@@ -270,27 +386,18 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	}
 
 	start := time.Now()
-	resp, err := c.http.Do(req)
+	resp, err := h.Do(req)
 	if err != nil {
 		err = withoutURL(err)
-		c.log.DebugContext(ctx, "wechat pay request", "method", method, "path", path, "error", err, "took", time.Since(start))
-		if !connected.Load() && neverConnected(c.http.Transport, err) {
-			return nil, notSent(err)
+		c.log.DebugContext(ctx, "wechat pay request", "method", r.method, "host", at.url.Host, "path", r.path, "error", err, "took", time.Since(start))
+		if !connected.Load() && neverConnected(h.Transport, err) {
+			return nil, &outcomeError{kind: ErrNotSent, cause: err, network: true}
 		}
-		return nil, uncertain(err)
+		return nil, &outcomeError{kind: ErrUncertain, cause: err, network: true}
 	}
-	defer resp.Body.Close()
-	a := &answer{status: resp.StatusCode, header: resp.Header}
-	a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err == nil && len(a.body) > maxAnswer {
-		err = fmt.Errorf("the answer is longer than %d bytes", maxAnswer)
-	}
-	c.log.DebugContext(ctx, "wechat pay request", "method", method, "path", path, "status", a.status,
-		"request_id", clip(a.header.Get("Request-Id"), 128), "took", time.Since(start))
-	if err != nil {
-		return nil, uncertain(fmt.Errorf("read the answer (status %d): %w", a.status, err))
-	}
-	return a, nil
+	c.log.DebugContext(ctx, "wechat pay request", "method", r.method, "host", at.url.Host, "path", r.path, "status", resp.StatusCode,
+		"request_id", clip(resp.Header.Get("Request-Id"), 128), "took", time.Since(start))
+	return resp, nil
 }
 
 // neverConnected reports whether err proves that no connection came about, given that the trace saw none. A transport
@@ -312,12 +419,15 @@ func withoutURL(err error) error {
 	return err
 }
 
-func notSent(cause error) error { return &outcomeError{ErrNotSent, cause} }
+func notSent(cause error) error { return &outcomeError{kind: ErrNotSent, cause: cause} }
 
 // uncertain marks an error as leaving the outcome open.
-func uncertain(cause error) error { return &outcomeError{ErrUncertain, cause} }
+func uncertain(cause error) error { return &outcomeError{kind: ErrUncertain, cause: cause} }
 
-type outcomeError struct{ kind, cause error }
+type outcomeError struct {
+	kind, cause error
+	network     bool // the host could not be reached or did not answer
+}
 
 func (e *outcomeError) Error() string   { return e.kind.Error() + ": " + e.cause.Error() }
 func (e *outcomeError) Unwrap() []error { return []error{e.kind, e.cause} }

@@ -1,5 +1,5 @@
-// Package wechatpay speaks API v3 of WeChat Pay (微信支付) for a merchant that takes payments in its own mini program or
-// official account. It needs the standard library alone.
+// Package wechatpay speaks API v3 of WeChat Pay (微信支付) for a merchant, or for a service provider that acts for merchants.
+// It needs the standard library alone.
 //
 // Every request is signed and every answer of success is verified; neither can be switched off. Every notification is
 // verified, decrypted and typed. Money is integer fen, [money.Fen].
@@ -40,6 +40,19 @@
 //
 // What wx.requestPayment reports on the phone proves nothing. Only these last two do.
 //
+// # All of it
+//
+//   - Orders: [Client.Prepay] (mini program, JSAPI), [Client.PrepayNative], [Client.PrepayH5], [Client.PrepayApp], and the
+//     same for several orders that are paid at once, [Client.PrepayCombined]; query, close.
+//   - Money back: [Client.Refund], [Client.QueryRefund], [Client.ApplyAbnormalRefund].
+//   - The day after: [Client.TradeBill], [Client.FundFlowBill], with rows of package bill, proven by hash and totals.
+//   - Money onward: [Client.ShareProfit] and its kin (分账), [Client.Transfer] (商家转账).
+//   - Complaints: [Client.Complaints] and its kin, [Client.UploadMedia].
+//   - Service providers (服务商): [Client.For] gives a client for a sub merchant, with the same methods.
+//   - Anything else: [Client.Do], or [Client.DoEncrypted] for bodies with sensitive fields.
+//
+// All notifications come to [Client.ParseNotification] or [Client.NotificationHandler], typed as far as the list goes.
+//
 // # No answer is not "no"
 //
 // A request to a server that holds money ends in one of four ways, and code must tell them apart:
@@ -51,10 +64,12 @@
 //   - [ErrUncertain]: the request may have been executed. Repeat it unchanged or query; never record a failure, and
 //     never use a new order number before the old one is closed.
 //
-// The client repeats nothing by itself: whoever holds the order decides, and each method says what may be repeated.
+// The client repeats nothing by itself: whoever holds the order decides, and each method says what may be repeated. With
+// [WithBackupURL] it asks a second server where that can do no harm.
 //
 // # What it is not
 //
-// It knows direct merchants (直连商户), not service providers (服务商), and RSA keys, not the SM variant (国密). Answers
-// below 500 that are not 2xx are not signed by WeChat Pay, and so are a hint and never proof of a payment.
+// It knows RSA keys, not the SM variant (国密), and the domestic APIs. It leaves out code payments (付款码), which v3 does not
+// have for certain, and the encrypted fund flow bills of sub merchants. Answers below 500 that are not 2xx are not signed
+// by WeChat Pay, and so are a hint and never proof of a payment.
 package wechatpay

@@ -2,7 +2,6 @@ package wechatpay
 
 // For the published examples whose AES keys have 16 bytes, and for fuzzing what is not reached otherwise.
 var (
-	OpenGCM           = openGCM
 	OpenCertificates  = openCertificates
 	ReadNotification  = readNotification
 	ReadSignature     = readSignature
@@ -13,7 +12,19 @@ var (
 	MaxAnswer         = maxAnswer
 	NewTransport      = newTransport
 	FormatTimeBeijing = formatTime
+
+	ParseRefundNotification = parseRefundNotification
+	ParseCombined           = parseCombined
 )
 
 // Encode is the body that Prepay would send.
-var Encode = PrepayRequest.encode
+func (c *Client) Encode(r PrepayRequest) ([]byte, error) { return c.encodeOrder(productJSAPI, r) }
+
+// OpenGCM decrypts with a key of any length that AES knows.
+func OpenGCM(key []byte, nonce, associatedData, ciphertext string) ([]byte, error) {
+	aead, err := newGCM(key)
+	if err != nil {
+		return nil, err
+	}
+	return openGCM(aead, nonce, associatedData, ciphertext)
+}

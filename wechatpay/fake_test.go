@@ -1,6 +1,7 @@
 package wechatpay_test
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/aes"
 	"crypto/cipher"
@@ -15,6 +16,8 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"mime"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -279,19 +282,60 @@ func (f *fake) authenticate(r *http.Request, body []byte) string {
 	if err != nil {
 		return err.Error()
 	}
-	digest := sha256.Sum256([]byte(r.Method + "\n" + r.RequestURI + "\n" + m[4] + "\n" + m[2] + "\n" + string(body) + "\n"))
+	signed, wantType := body, "application/json"
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/form-data; boundary=") {
+		wantType = r.Header.Get("Content-Type")
+		if signed, err = metaOf(r, body); err != nil {
+			return err.Error()
+		}
+	}
+	digest := sha256.Sum256([]byte(r.Method + "\n" + r.RequestURI + "\n" + m[4] + "\n" + m[2] + "\n" + string(signed) + "\n"))
 	if err := rsa.VerifyPKCS1v15(&merchantKey().PublicKey, crypto.SHA256, digest[:], signature); err != nil {
 		return "the signature does not fit what arrived"
 	}
 	switch {
-	case r.Header.Get("Accept") != "application/json":
+	case isFile(r) && (r.Header.Get("Accept") != "*/*" || r.Header.Get("Accept-Encoding") != "identity"):
+		return "Accept and Accept-Encoding of a file are " + r.Header.Get("Accept") + ", " + r.Header.Get("Accept-Encoding")
+	case !isFile(r) && r.Header.Get("Accept") != "application/json":
 		return "Accept is " + r.Header.Get("Accept")
 	case !strings.HasPrefix(r.Header.Get("User-Agent"), "fenhao/"):
 		return "User-Agent is " + r.Header.Get("User-Agent")
-	case len(body) > 0 && r.Header.Get("Content-Type") != "application/json":
+	case len(body) > 0 && r.Header.Get("Content-Type") != wantType:
 		return "Content-Type is " + r.Header.Get("Content-Type")
 	}
 	return ""
+}
+
+// isFile reports whether a request asks for a file, which is not signed.
+func isFile(r *http.Request) bool {
+	return strings.HasPrefix(r.URL.Path, "/v3/billdownload/") ||
+		r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/v3/merchant-service/images/")
+}
+
+// metaOf returns the first part of an upload, and compares the hash in it with the file in the second.
+func metaOf(r *http.Request, body []byte) ([]byte, error) {
+	_, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		return nil, err
+	}
+	form, err := multipart.NewReader(bytes.NewReader(body), params["boundary"]).ReadForm(1 << 20)
+	if err != nil {
+		return nil, err
+	}
+	var meta struct{ Filename, SHA256 string }
+	text := form.Value["meta"]
+	if len(text) != 1 || json.Unmarshal([]byte(text[0]), &meta) != nil || len(form.File["file"]) != 1 {
+		return nil, fmt.Errorf("the upload has another form: %q", body)
+	}
+	file, err := form.File["file"][0].Open()
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(file)
+	if sum := fmt.Sprintf("%x", sha256.Sum256(data)); err != nil || sum != meta.SHA256 || form.File["file"][0].Filename != meta.Filename {
+		return nil, fmt.Errorf("the file is not the one that meta names: %s, %v", text[0], err)
+	}
+	return []byte(text[0]), nil
 }
 
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -326,7 +370,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status, text = reply(r, string(body))
 	}
 	header := http.Header{}
-	if status < 300 {
+	if status < 300 && !isFile(r) {
 		header = with.header(f.clock.Now(), text)
 	}
 	header.Set("Request-Id", "08F79CCBA90610C9021887B6D2D401-0")

@@ -67,8 +67,8 @@ var hints = map[Code]text{
 		"用户账户异常或已注销：请与用户约定其他方式退款。",
 	},
 	CodeNotEnough: {
-		"The merchant's balance is too low and nothing was refunded: top up, then repeat with the same refund number. A new number would refund twice.",
-		"商户可用余额不足，退款未发起：充值后用同一退款单号重试，换新单号会造成重复退款。",
+		"The merchant's balance is too low and no money moved: top up, then repeat with the same number. With a new number it may happen twice, such as a second refund.",
+		"商户可用余额不足，资金未变动：充值后用同一单号重试，换新单号会造成重复（如重复退款）。",
 	},
 	CodeResourceNotExists: {
 		"WeChat Pay does not have what was asked for. A refund that was sent with an unknown outcome was not accepted: send the same request again. Platform certificates: this merchant has none, configure the WeChat Pay public key.",

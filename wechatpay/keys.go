@@ -3,6 +3,7 @@ package wechatpay
 import (
 	"bytes"
 	"crypto"
+	"crypto/cipher"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
@@ -20,7 +21,7 @@ const minKeyBits = 2048
 // APIv3Key is the symmetric key (APIv3密钥) under which WeChat Pay encrypts notifications and platform certificates: 32
 // ASCII bytes, used as they are. It prints as [secret] in every format. The zero value is no key.
 type APIv3Key struct {
-	b *[32]byte // behind a pointer, so that printing a struct that hides an APIv3Key shows an address and not the key
+	gcm *gcmKey // behind a pointer, so that printing a struct that hides an APIv3Key shows an address and not the key
 }
 
 // NewAPIv3Key takes the key as it was set on the merchant platform. Blanks around it are a mistake of copying and are
@@ -39,8 +40,12 @@ func NewAPIv3Key(s string) (APIv3Key, error) {
 				"a control character or a character that is not ASCII")
 		}
 	}
-	return APIv3Key{(*[32]byte)([]byte(s))}, nil
+	aead, err := newGCM([]byte(s))
+	return APIv3Key{&gcmKey{aead}}, err
 }
+
+// gcmKey is a key with what AES makes of it, which takes longer to make than a notification takes to decrypt.
+type gcmKey struct{ cipher.AEAD }
 
 // Format prints [secret], whatever the verb.
 func (APIv3Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[secret]") } // fmt keeps the error
@@ -52,17 +57,17 @@ func (APIv3Key) LogValue() slog.Value { return slog.StringValue("[secret]") }
 func (APIv3Key) MarshalText() ([]byte, error) { return []byte("[secret]"), nil }
 
 // IsZero reports whether k holds no key.
-func (k APIv3Key) IsZero() bool { return k.b == nil }
+func (k APIv3Key) IsZero() bool { return k.gcm == nil }
 
 // Decrypt opens what WeChat Pay sealed with AEAD_AES_256_GCM: the resource of a notification or a platform certificate.
 // nonce and associatedData are the characters of the message's fields, ciphertext is Base64.
 //
 // It proves that whoever wrote the message knows the key. It does not replace the signature.
 func (k APIv3Key) Decrypt(nonce, associatedData, ciphertext string) ([]byte, error) {
-	if k.b == nil {
+	if k.gcm == nil {
 		return nil, errors.New("there is no APIv3 key")
 	}
-	return openGCM(k.b[:], nonce, associatedData, ciphertext)
+	return openGCM(k.gcm, nonce, associatedData, ciphertext)
 }
 
 // ParsePrivateKey reads the merchant's private key (apiclient_key.pem). It takes PKCS#8 and PKCS#1, and repairs what

@@ -1,6 +1,7 @@
 package wechatpay
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,19 +21,36 @@ const (
 	maxNotification = 2 << 20
 )
 
-// EventTransactionSuccess is the event type of a payment. Payments that fail or are closed have no event.
-const EventTransactionSuccess = "TRANSACTION.SUCCESS"
+// The types of events. There are others; a notification of a type that is not listed has its Resource alone.
+const (
+	EventTransactionSuccess    = "TRANSACTION.SUCCESS" // a payment, single or combined; those that fail or are closed have no event
+	EventRefundSuccess         = "REFUND.SUCCESS"
+	EventRefundAbnormal        = "REFUND.ABNORMAL"
+	EventRefundClosed          = "REFUND.CLOSED"
+	EventTransferFinished      = "MCHTRANSFER.BILL.FINISHED"
+	EventProfitSharingSuccess  = "PROFITSHARING.SUCCESS" // sent to the receiver
+	EventProfitSharingReturn   = "PROFITSHARING.RETURN"  // likewise
+	EventComplaintCreate       = "COMPLAINT.CREATE"
+	EventComplaintStateChanged = "COMPLAINT.STATE_CHANGE"
+)
 
 // Notification is a verified and decrypted message of WeChat Pay's. The same one may come again, also at the same moment:
 // what it causes must be keyed by the order or refund that it names, not by ID.
 type Notification struct {
-	ID          string
-	CreateTime  time.Time    // UTC
-	EventType   string       // such as EventTransactionSuccess
-	Summary     string       // a few words of Chinese
-	Transaction *Transaction // with event types TRANSACTION.*, else nil
-	Resource    Resource
-	Serial      string // of the key that verified it
+	ID         string
+	CreateTime time.Time // UTC
+	EventType  string    // such as EventTransactionSuccess
+	Summary    string    // a few words of Chinese
+	Resource   Resource
+	Serial     string // of the key that verified it
+
+	// What happened. One of these is set at most, the others are nil.
+	Transaction   *Transaction         // with TRANSACTION.* of a single order
+	Combined      *CombinedTransaction // with TRANSACTION.* of a combined order
+	Refund        *Refund              // with REFUND.*
+	Transfer      *Transfer            // with EventTransferFinished
+	ProfitSharing *ProfitSharingNotice // with PROFITSHARING.*
+	Complaint     *ComplaintNotice     // with COMPLAINT.*
 }
 
 // Resource is what a notification is about.
@@ -65,7 +83,7 @@ type resourceJSON struct {
 //
 // The error tells how to answer. [ErrBadSignature]: 4xx, WeChat Pay did not send this; also when its key can't be found
 // now, since a genuine message comes again. [ErrBadMessage]: 5xx, it did, but the message can't be decrypted or read.
-// An event of a type that this package does not know is no error; its Transaction is nil.
+// An event of a type that this package does not know is no error; it has its Resource alone.
 //
 // A genuine signature says who sent it, not whose order it is: compare merchant, app, number and amount with your order.
 //
@@ -80,8 +98,15 @@ func (c *Client) ParseNotification(ctx context.Context, header http.Header, body
 		return nil, fmt.Errorf("%w: %w", ErrBadMessage, err)
 	}
 	n.Serial = serial
-	if n.Transaction != nil {
+	switch {
+	case n.Transaction != nil:
 		n.Transaction.Serial = serial
+	case n.Combined != nil:
+		n.Combined.Serial = serial
+	case n.Refund != nil:
+		n.Refund.Serial = serial
+	case n.Transfer != nil:
+		n.Transfer.Serial = serial
 	}
 	return n, nil
 }
@@ -96,7 +121,6 @@ func readNotification(body []byte, secrets []APIv3Key) (*Notification, error) {
 		{"id", e.ID},
 		{"event_type", e.EventType},
 		{"resource_type", e.ResourceType},
-		{"resource.original_type", e.Resource.OriginalType},
 		{"resource.ciphertext", e.Resource.Ciphertext},
 	} {
 		if r.value == "" {
@@ -123,15 +147,41 @@ func readNotification(body []byte, secrets []APIv3Key) (*Notification, error) {
 		Summary:    e.Summary,
 		Resource:   Resource{OriginalType: e.Resource.OriginalType, Plaintext: plain},
 	}
-	if strings.HasPrefix(e.EventType, "TRANSACTION.") {
-		if e.Resource.OriginalType != "transaction" {
-			return nil, fmt.Errorf("event %s is about a %q", clip(e.EventType, 40), clip(e.Resource.OriginalType, 40))
-		}
-		if n.Transaction, err = parseTransaction(plain); err != nil {
-			return nil, fmt.Errorf("read the transaction: %w", err)
-		}
+	if err := n.readResource(); err != nil {
+		return nil, fmt.Errorf("read the %s: %w", clip(cmp.Or(n.Resource.OriginalType, "resource"), 40), err)
 	}
 	return n, nil
+}
+
+// readResource types what the notification is about. The event and what it says it is about must agree; some events
+// don't say.
+func (n *Notification) readResource() (err error) {
+	family, _, _ := strings.Cut(n.EventType, ".")
+	kind := n.Resource.OriginalType
+	plain := n.Resource.Plaintext
+	switch {
+	case family == "TRANSACTION" && kind == "transaction":
+		var combined bool
+		if combined, err = isCombined(plain); err != nil {
+			return err
+		}
+		if combined {
+			n.Combined, err = parseCombined(plain)
+		} else {
+			n.Transaction, err = parseTransaction(plain)
+		}
+	case family == "REFUND" && kind == "refund":
+		n.Refund, err = parseRefundNotification(plain, n.EventType)
+	case n.EventType == EventTransferFinished:
+		n.Transfer, err = parseTransfer(plain)
+	case family == "PROFITSHARING", family == "TRANSACTION" && kind == "profitsharing":
+		n.ProfitSharing, err = parseProfitSharingNotice(plain)
+	case family == "COMPLAINT":
+		n.Complaint, err = parseComplaintNotice(plain)
+	case family == "TRANSACTION" || family == "REFUND":
+		err = fmt.Errorf("event %s is about a %q", clip(n.EventType, 40), clip(kind, 40))
+	}
+	return err
 }
 
 // NotificationHandler answers WeChat Pay's notifications: 204 once handle has returned nil, 401 for what WeChat Pay did

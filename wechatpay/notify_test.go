@@ -55,7 +55,7 @@ func TestParseNotification(t *testing.T) {
 	}
 
 	// An event of the future is no error.
-	text := notification("REFUND.SUCCESS", "refund", `{"refund_status":"SUCCESS"}`)
+	text := notification("PAYSCORE.USER_PAID", "payscore", `{"refund_status":"SUCCESS"}`)
 	n, err := client.ParseNotification(t.Context(), signerA().header(c.Now(), text), []byte(text))
 	if err != nil || n.Transaction != nil || string(n.Resource.Plaintext) != `{"refund_status":"SUCCESS"}` {
 		t.Errorf("%+v, %v", n, err)

@@ -91,7 +91,10 @@ func TestPrepayRefusesWhatWeChatPayWould(t *testing.T) {
 		{"notify url without a host", "notify_url", func(r *wechatpay.PrepayRequest) { r.NotifyURL = "https://:443/notify" }},
 		{"long notify url", "notify_url", func(r *wechatpay.PrepayRequest) { r.NotifyURL += strings.Repeat("x", 256) }},
 		{"expired", "time_expire", func(r *wechatpay.PrepayRequest) { r.ExpiresAt = start }},
-		{"16 days", "time_expire", func(r *wechatpay.PrepayRequest) { r.ExpiresAt = start.AddDate(0, 0, 16) }},
+		{"buyer of a sub merchant", "payer.sub_openid", func(r *wechatpay.PrepayRequest) { r.OpenID, r.SubOpenID = "", "o1" }},
+		{"H5 page", "scene_info.h5_info", func(r *wechatpay.PrepayRequest) {
+			r.SceneInfo = wechatpay.SceneInfo{PayerClientIP: "::1", H5: wechatpay.H5Info{Type: "Wap"}}
+		}},
 		{"no goods id", "detail.goods_detail[0].merchant_goods_id", func(r *wechatpay.PrepayRequest) { r.Detail.Goods = []wechatpay.Goods{{Quantity: 1}} }},
 		{"no quantity", "detail.goods_detail[0].quantity", func(r *wechatpay.PrepayRequest) { r.Detail.Goods = []wechatpay.Goods{{MerchantGoodsID: "g"}} }},
 		{"negative price", "detail.goods_detail[0].unit_price", func(r *wechatpay.PrepayRequest) {
@@ -130,6 +133,7 @@ func TestPrepayRefusesWhatWeChatPayWould(t *testing.T) {
 
 func TestPrepayTakesWhatIsJustAllowed(t *testing.T) {
 	t.Parallel()
+	client := listening(t, newClock())
 	for name, change := range map[string]func(*wechatpay.PrepayRequest){
 		"127 bytes":      func(r *wechatpay.PrepayRequest) { r.Description = strings.Repeat("分", 42) + "x" },
 		"1 fen":          func(r *wechatpay.PrepayRequest) { r.Total = 1 },
@@ -139,12 +143,12 @@ func TestPrepayTakesWhatIsJustAllowed(t *testing.T) {
 		"loopback":       func(r *wechatpay.PrepayRequest) { r.NotifyURL = "http://127.0.0.1:8080/notify" },
 		"loopback 6":     func(r *wechatpay.PrepayRequest) { r.NotifyURL = "http://[::1]:8080/notify" },
 		"localhost":      func(r *wechatpay.PrepayRequest) { r.NotifyURL = "http://localhost:8080/notify" },
-		"15 days":        func(r *wechatpay.PrepayRequest) { r.ExpiresAt = start.AddDate(0, 0, 15) },
+		"a year":         func(r *wechatpay.PrepayRequest) { r.ExpiresAt = start.AddDate(1, 0, 0) }, // WeChat Pay judges
 		"no empty goods": func(r *wechatpay.PrepayRequest) { r.Detail.Goods = []wechatpay.Goods{} },
 	} {
 		r := order()
 		change(&r)
-		body, err := wechatpay.Encode(r, merchantID, start)
+		body, err := client.Encode(r)
 		if err != nil || !json.Valid(body) || strings.Contains(string(body), `"detail"`) {
 			t.Errorf("%s: %s, %v", name, body, err)
 		}

@@ -59,6 +59,23 @@ type heldKey struct {
 	key *rsa.PublicKey
 }
 
+// newest returns the key to encrypt with: the configured public key, or the valid certificate that begins last.
+func (k *platformKeys) newest() *heldKey {
+	now := k.client.now()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.publicID != "" {
+		return k.held[k.publicID]
+	}
+	var newest *heldKey
+	for _, p := range k.held {
+		if p.valid(now) && (newest == nil || p.NotBefore.After(newest.NotBefore)) {
+			newest = p
+		}
+	}
+	return newest
+}
+
 // valid reports whether messages may be verified with k at now.
 func (k *heldKey) valid(now time.Time) bool {
 	return k.PublicKey || (!now.Before(k.NotBefore.Add(-window)) && now.Before(k.NotAfter))
@@ -110,6 +127,12 @@ func (k *platformKeys) preset(certs []*x509.Certificate) error {
 		p, err := newHeldKey(cert)
 		if err != nil {
 			return &ConfigError{"WithPlatformCertificates", text{err.Error(), "平台证书无效：" + err.Error()}}
+		}
+		if rsaPublicKey(k.client.credentials.PrivateKey).Equal(p.key) {
+			return &ConfigError{"WithPlatformCertificates", text{
+				"it is the merchant's own certificate: WeChat Pay signs with one of its own, and this client downloads it",
+				"这是商户自己的证书：微信支付使用平台证书签名，本客户端会自动下载",
+			}}
 		}
 		if p.valid(now) {
 			k.held[canonicalSerial(p.Serial)] = p
@@ -382,7 +405,7 @@ func (k *platformKeys) finish(d *download, keys []*heldKey, err error) {
 //
 // Source: vendor manual, "平台证书".
 func (c *Client) certificates(ctx context.Context) ([]*heldKey, error) {
-	a, err := c.send(ctx, http.MethodGet, "/v3/certificates", nil, nil)
+	a, err := c.send(ctx, call{method: http.MethodGet, path: "/v3/certificates"})
 	if err != nil {
 		return nil, fmt.Errorf("download the platform certificates: %w", err)
 	}

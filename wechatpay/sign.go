@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -21,7 +20,7 @@ const Scheme = "WECHATPAY2-SHA256-RSA2048"
 //
 // Source: vendor manual, "如何构造接口请求签名" (4012365336).
 func RequestMessage(method, target string, body []byte, at time.Time, nonce string) []byte {
-	return lines(method, target, strconv.FormatInt(at.Unix(), 10), nonce, string(body))
+	return line(lines(len(body)+1, method, target, strconv.FormatInt(at.Unix(), 10), nonce), body)
 }
 
 // ResponseMessage returns the text that WeChat Pay signs of an answer or a notification: timestamp and nonce are the
@@ -29,19 +28,29 @@ func RequestMessage(method, target string, body []byte, at time.Time, nonce stri
 //
 // Source: vendor manual, "如何验证签名".
 func ResponseMessage(timestamp, nonce string, body []byte) []byte {
-	return lines(timestamp, nonce, string(body))
+	return line(lines(len(body)+1, timestamp, nonce), body)
 }
 
-// PayMessage returns the text that paySign signs; pkg is "prepay_id=…".
+// PayMessage returns the text that paySign signs; pkg is "prepay_id=…", or the bare prepay id in an app.
 //
 // Source: vendor manual, "小程序调起支付" (4012365341).
 func PayMessage(appID string, at time.Time, nonce, pkg string) []byte {
-	return lines(appID, strconv.FormatInt(at.Unix(), 10), nonce, pkg)
+	return lines(0, appID, strconv.FormatInt(at.Unix(), 10), nonce, pkg)
 }
 
-func lines(parts ...string) []byte {
-	return []byte(strings.Join(parts, "\n") + "\n")
+// lines ends each part with a line feed, and leaves room for more.
+func lines(room int, parts ...string) []byte {
+	for _, p := range parts {
+		room += len(p) + 1
+	}
+	text := make([]byte, 0, room)
+	for _, p := range parts {
+		text = line(text, p)
+	}
+	return text
 }
+
+func line[T string | []byte](text []byte, part T) []byte { return append(append(text, part...), '\n') }
 
 // SignMessage signs message with RSASSA-PKCS1-v1_5 and SHA-256, in Base64. key holds an RSA key.
 func SignMessage(key crypto.Signer, message []byte) (string, error) {
@@ -103,7 +112,7 @@ func (c Credentials) PayParameters(appID, prepayID string, at time.Time, nonce s
 	if err := checkAppID("appId", appID); err != nil {
 		return PayParameters{}, err
 	}
-	if err := checkToken("prepay_id", prepayID, 1, 64); err != nil {
+	if err := checkPrepayID("prepay_id", prepayID); err != nil {
 		return PayParameters{}, err
 	}
 	p := PayParameters{
@@ -115,5 +124,39 @@ func (c Credentials) PayParameters(appID, prepayID string, at time.Time, nonce s
 	}
 	var err error
 	p.PaySign, err = SignMessage(c.PrivateKey, PayMessage(p.AppID, at, p.NonceStr, p.Package))
+	return p, err
+}
+
+// AppParameters are what an app fills into PayReq of WeChat's OpenSDK, each of them a string. The JSON names are those of
+// the usual payload; Android calls Package packageValue.
+type AppParameters struct {
+	AppID     string `json:"appid"`
+	PartnerID string `json:"partnerid"` // the merchant; not signed
+	PrepayID  string `json:"prepayid"`
+	Package   string `json:"package"` // Sign=WXPay; not signed
+	NonceStr  string `json:"noncestr"`
+	TimeStamp string `json:"timestamp"` // Unix seconds
+	Sign      string `json:"sign"`
+}
+
+// AppParameters signs the payment of prepayID in an app. The same arguments give the same value. PartnerID is the
+// merchant that signs; a service provider whose app wants the sub merchant there may set it, as it is not signed.
+func (c Credentials) AppParameters(appID, prepayID string, at time.Time, nonce string) (AppParameters, error) {
+	if err := checkAppID("appid", appID); err != nil {
+		return AppParameters{}, err
+	}
+	if err := checkPrepayID("prepayid", prepayID); err != nil {
+		return AppParameters{}, err
+	}
+	p := AppParameters{
+		AppID:     appID,
+		PartnerID: c.MerchantID,
+		PrepayID:  prepayID,
+		Package:   "Sign=WXPay",
+		NonceStr:  nonce,
+		TimeStamp: strconv.FormatInt(at.Unix(), 10),
+	}
+	var err error
+	p.Sign, err = SignMessage(c.PrivateKey, PayMessage(appID, at, nonce, prepayID))
 	return p, err
 }

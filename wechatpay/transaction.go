@@ -1,6 +1,7 @@
 package wechatpay
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -45,8 +46,10 @@ func (s TradeState) Dead() bool { return s == TradeClosed || s == TradeRevoked }
 // Before you take an order for paid, compare MerchantID, AppID, OutTradeNo, Amount.Total and Amount.Currency with it, and
 // TradeState with [TradeSuccess]. Amount.PayerTotal is less than Total where the buyer used a coupon.
 type Transaction struct {
-	AppID           string
-	MerchantID      string
+	AppID           string // that it was ordered with; a service provider's own
+	MerchantID      string // who gets the money: the merchant, or the sub merchant of a service provider
+	ProviderID      string // the service provider that acted for MerchantID; "" where there is none
+	SubAppID        string // of the sub merchant
 	OutTradeNo      string
 	TransactionID   string // once paid
 	TradeType       string // JSAPI, NATIVE, APP, MWEB, …; "" while unpaid
@@ -55,7 +58,8 @@ type Transaction struct {
 	BankType        string
 	Attach          string
 	SuccessTime     time.Time // once paid
-	PayerOpenID     string
+	PayerOpenID     string    // under AppID
+	PayerSubOpenID  string    // under SubAppID
 	Amount          Amount
 	DeviceID        string
 	PromotionDetail []Promotion
@@ -99,21 +103,18 @@ type PromotionGoods struct {
 
 // transactionJSON is a Transaction as WeChat Pay spells it.
 type transactionJSON struct {
-	AppID          string    `json:"appid"`
-	MerchantID     string    `json:"mchid"`
-	OutTradeNo     string    `json:"out_trade_no"`
-	TransactionID  string    `json:"transaction_id"`
-	TradeType      string    `json:"trade_type"`
-	TradeState     string    `json:"trade_state"`
-	TradeStateDesc string    `json:"trade_state_desc"`
-	BankType       string    `json:"bank_type"`
-	Attach         string    `json:"attach"`
-	SuccessTime    time.Time `json:"success_time"`
-	Payer          struct {
-		OpenID string `json:"openid"`
-	} `json:"payer"`
-	Amount    *amountOfTransaction `json:"amount"`
-	SceneInfo struct {
+	partiesJSON
+	OutTradeNo     string               `json:"out_trade_no"`
+	TransactionID  string               `json:"transaction_id"`
+	TradeType      string               `json:"trade_type"`
+	TradeState     string               `json:"trade_state"`
+	TradeStateDesc string               `json:"trade_state_desc"`
+	BankType       string               `json:"bank_type"`
+	Attach         string               `json:"attach"`
+	SuccessTime    time.Time            `json:"success_time"`
+	Payer          payerJSON            `json:"payer"`
+	Amount         *amountOfTransaction `json:"amount"`
+	SceneInfo      struct {
 		DeviceID string `json:"device_id"`
 	} `json:"scene_info"`
 	PromotionDetail []Promotion `json:"promotion_detail"`
@@ -136,8 +137,8 @@ func parseTransaction(data []byte) (*Transaction, error) {
 	}
 	t := &Transaction{
 		Raw:             data,
-		AppID:           w.AppID,
-		MerchantID:      w.MerchantID,
+		AppID:           cmp.Or(w.AppID, w.ProviderAppID),
+		SubAppID:        w.SubAppID,
 		OutTradeNo:      w.OutTradeNo,
 		TransactionID:   w.TransactionID,
 		TradeType:       w.TradeType,
@@ -146,10 +147,12 @@ func parseTransaction(data []byte) (*Transaction, error) {
 		BankType:        w.BankType,
 		Attach:          w.Attach,
 		SuccessTime:     w.SuccessTime.UTC(),
-		PayerOpenID:     w.Payer.OpenID,
+		PayerOpenID:     cmp.Or(w.Payer.OpenID, w.Payer.ProviderOpenID),
+		PayerSubOpenID:  w.Payer.SubOpenID,
 		DeviceID:        w.SceneInfo.DeviceID,
 		PromotionDetail: w.PromotionDetail,
 	}
+	t.MerchantID, t.ProviderID = w.merchant()
 	if w.Amount != nil {
 		t.Amount = Amount{PayerTotal: w.Amount.PayerTotal, Currency: w.Amount.Currency, PayerCurrency: w.Amount.PayerCurrency}
 		if w.Amount.Total != nil {
@@ -160,7 +163,7 @@ func parseTransaction(data []byte) (*Transaction, error) {
 		field   string
 		missing bool
 	}{
-		{"mchid (is it a message for a service provider or a combined order?)", w.MerchantID == ""},
+		{"mchid alone, nor sp_mchid with sub_mchid", t.MerchantID == ""},
 		{"out_trade_no", w.OutTradeNo == ""},
 		{"trade_state", w.TradeState == ""},
 	}
@@ -169,7 +172,7 @@ func parseTransaction(data []byte) (*Transaction, error) {
 			field   string
 			missing bool
 		}{
-			{"appid", w.AppID == ""},
+			{"appid", t.AppID == ""},
 			{"transaction_id", w.TransactionID == ""},
 			{"amount.total", w.Amount == nil || w.Amount.Total == nil},
 			{"success_time", w.SuccessTime.IsZero()},

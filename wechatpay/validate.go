@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/fenhao-pay/fenhao/money"
 )
 
 // What WeChat Pay refuses is refused here first, by name and with the remedy. Limits count bytes of UTF-8: a Chinese
@@ -59,15 +61,61 @@ func checkToken(field, s string, least, most int) error {
 
 func checkAppID(field, s string) error { return checkToken(field, s, 1, 32) }
 
-func checkOutTradeNo(s string) error {
-	const field = "out_trade_no"
+// checkPrepayID refuses what is package already: with the prefix twice, the phone would say no more than that it failed.
+func checkPrepayID(field, s string) error {
+	if strings.HasPrefix(s, "prepay_id=") {
+		return &RequestError{field, text{"it is the bare id, without prepay_id=", "应为不带 prepay_id= 前缀的预支付交易会话标识"}}
+	}
+	return checkToken(field, s, 1, 64)
+}
+
+func checkOutTradeNo(s string) error { return checkNumber("out_trade_no", s, "_-|*", 6, 32) }
+
+// checkNumber checks a number that the merchant makes: letters, digits and the given marks.
+func checkNumber(field, s, marks string, least, most int) error {
 	for i := range len(s) {
 		c := s[i]
-		if !strings.ContainsRune("_-|*", rune(c)) && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
-			return &RequestError{field, text{"only 0-9 A-Z a-z _ - | * are allowed", "只能包含 0-9 A-Z a-z _ - | *"}}
+		if !strings.ContainsRune(marks, rune(c)) && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			allowed := strings.TrimRight("0-9 A-Z a-z "+strings.Join(strings.Split(marks, ""), " "), " ")
+			return &RequestError{field, text{"only " + allowed + " are allowed", "只能包含 " + allowed}}
 		}
 	}
-	return checkToken(field, s, 6, 32)
+	return checkToken(field, s, least, most)
+}
+
+// checkMerchantID checks the number of a merchant other than the client's own.
+func checkMerchantID(field, s string) error {
+	if strings.Trim(s, "0123456789") != "" {
+		return &RequestError{field, text{"it is a merchant number (商户号), digits alone", "应为商户号，只含数字"}}
+	}
+	return checkToken(field, s, 1, 32)
+}
+
+// checkAmount checks an amount that moves.
+func checkAmount(field string, f money.Fen) error {
+	if f < 1 || f > 9_999_999_999 {
+		return &RequestError{field, text{
+			fmt.Sprintf("%d fen is not an amount to pay: it is 1 fen or more, and has at most 10 digits", int64(f)),
+			fmt.Sprintf("%d 分不是有效的金额：至少 1 分，最多 10 位数字", int64(f)),
+		}}
+	}
+	return nil
+}
+
+// checkDate checks a day as WeChat Pay spells it.
+func checkDate(field, s string) error {
+	if _, err := time.Parse(time.DateOnly, s); err != nil {
+		return &RequestError{field, text{"it is a day of Beijing time such as 2026-11-19", "应为北京时间的日期，例如 2026-11-19"}}
+	}
+	return nil
+}
+
+// checkUnset refuses what a product or a role does not have: WeChat Pay refuses fields that it does not know.
+func checkUnset(field string, unset bool, en, zh string) error {
+	if unset {
+		return nil
+	}
+	return &RequestError{field, text{"leave it out: " + en, "请勿填写：" + zh}}
 }
 
 func checkTransactionID(s string) error {
@@ -107,17 +155,11 @@ func isLoopback(host string) bool {
 	return err == nil && a.IsLoopback()
 }
 
-// maxExpiry is the longest time that an order may stay open. Source: vendor manual, "JSAPI下单": 15 days (7 for Native).
-const maxExpiry = 15 * 24 * time.Hour
-
+// checkExpiry refuses the past. How far away t may be, WeChat Pay judges: its manual says 15 days for some products and 7
+// for others, and not everywhere the same.
 func checkExpiry(t, now time.Time) error {
-	switch {
-	case t.IsZero():
-		return nil
-	case !t.After(now):
+	if !t.IsZero() && !t.After(now) {
 		return &RequestError{"time_expire", text{"it is in the past: " + formatTime(t), "已过期：" + formatTime(t)}}
-	case t.Sub(now) > maxExpiry:
-		return &RequestError{"time_expire", text{"it is more than 15 days away: " + formatTime(t), "超过 15 天：" + formatTime(t)}}
 	}
 	return nil
 }

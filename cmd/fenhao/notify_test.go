@@ -464,12 +464,12 @@ func TestGenuineEnvelopesThatDoNotFit(t *testing.T) {
 			}
 		}
 		// A kind that this version does nothing with is kept, and WeChat stops sending it.
-		refund := wx.envelope([]byte(`{"mchid":"1900000001","refund_status":"SUCCESS"}`), func(e map[string]any) {
-			e["event_type"] = "REFUND.SUCCESS"
-			e["resource"].(map[string]any)["original_type"] = "refund"
+		unknown := wx.envelope([]byte(`{"mchid":"1900000001","state":"DONE"}`), func(e map[string]any) {
+			e["event_type"] = "PAYSCORE.USER_PAID"
+			e["resource"].(map[string]any)["original_type"] = "payscore"
 		})
-		if got := w.deliver(wx.merchant.id, refund); got != 204 || !strings.Contains(w.dump(), "kind=unknown_notice") {
-			t.Errorf("a refund: %d", got)
+		if got := w.deliver(wx.merchant.id, unknown); got != 204 || !strings.Contains(w.dump(), "kind=unknown_notice") {
+			t.Errorf("a kind of the future: %d", got)
 		}
 		if o := ming.look(p.Order.ID, ""); o.Status != pay.Pending || o.Flagged {
 			t.Errorf("the order is %s, flagged %v", o.Status, o.Flagged)

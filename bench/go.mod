@@ -1,0 +1,25 @@
+module github.com/fenhao-pay/fenhao/bench
+
+go 1.26.0
+
+require (
+	github.com/fenhao-pay/fenhao v0.0.0
+	github.com/go-pay/gopay v1.5.123
+	github.com/silenceper/wechat/v2 v2.1.6
+	github.com/wechatpay-apiv3/wechatpay-go v0.2.21
+)
+
+require (
+	github.com/ebitengine/purego v0.11.3 // indirect
+	github.com/fatih/structs v1.1.0 // indirect
+	github.com/go-pay/crypto v0.0.3 // indirect
+	github.com/go-pay/errgroup v0.0.3 // indirect
+	github.com/go-pay/smap v0.0.2 // indirect
+	github.com/go-pay/util v0.0.4 // indirect
+	github.com/go-pay/xlog v0.0.3 // indirect
+	github.com/go-pay/xtime v0.0.2 // indirect
+	github.com/spf13/cast v1.4.1 // indirect
+	golang.org/x/crypto v0.53.0 // indirect
+)
+
+replace github.com/fenhao-pay/fenhao => ..

@@ -1,0 +1,294 @@
+package apiv2
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"compress/gzip"
+	"context"
+	"crypto/sha1" // WeChat Pay's choice; it guards against accidents alone
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// ErrBadBill is matched by the error of a bill whose bytes are not those that WeChat Pay announced, are no gzip, or exceed
+// a limit. Ask for the bill again, nothing of it may be believed.
+var ErrBadBill = errors.New("the bill is not what WeChat Pay announced")
+
+const (
+	// maxBill is the default limit of a bill's plain text: some three million rows.
+	maxBill = 1 << 30
+
+	// stallTime is how long a download may pause. A download as a whole has no limit but its context.
+	stallTime = 30 * time.Second
+)
+
+// The types of trade bills.
+const (
+	BillAll            = "ALL"             // payments and refunds
+	BillSuccess        = "SUCCESS"         // payments
+	BillRefund         = "REFUND"          // refunds
+	BillRechargeRefund = "RECHARGE_REFUND" // refunds to the balance; not offered to every merchant
+)
+
+// TradeBillRequest asks for the trade bill (交易账单) of a day.
+type TradeBillRequest struct {
+	Date     string // of Beijing time, 2026-11-19: yesterday at the latest, three months back at most
+	Type     string // BillAll, which is the default, BillSuccess, BillRefund or BillRechargeRefund
+	MaxBytes int64  // of the plain text; 0 means 1 GiB
+}
+
+// The accounts of fund flow bills.
+const (
+	AccountBasic     = "Basic"     // 基本账户
+	AccountOperation = "Operation" // 运营账户
+	AccountFees      = "Fees"      // 手续费账户
+)
+
+// FundFlowBillRequest asks for the fund flow bill (资金账单) of a day.
+type FundFlowBillRequest struct {
+	Date     string // of Beijing time, 2026-11-19: yesterday at the latest
+	Account  string // AccountBasic, which is the default, AccountOperation or AccountFees
+	MaxBytes int64  // of the plain text; 0 means 1 GiB
+}
+
+// DownloadBill downloads the trade bill of a day: every payment and refund of the merchant, or of the sub merchant of
+// [Client.For]; a service provider's own client gets those of all its sub merchants. It reads, and can be repeated.
+//
+// What comes is plain text, decompressed as it is read, and meant for package wechatpay/bill:
+//
+//	text, err := client.DownloadBill(ctx, apiv2.TradeBillRequest{Date: "2026-11-19"})
+//	if errors.Is(err, apiv2.CodeNoBillExist) {
+//		return nil // nothing was traded
+//	}
+//	…
+//	defer text.Close()
+//	for row, err := range bill.Trades(text, bill.Options{}).Rows() { … }
+//
+// The bill is whole only when a read has returned io.EOF; an error that matches ErrUncertain (the download broke) or
+// ErrBadBill ends it otherwise. The context ends the reading too. WeChat Pay does not sign bills of API v2: they are as
+// genuine as the TLS connection.
+//
+// Bills are made from 9:00 on the day after; ask after 10:00. Errors to tell apart: CodeNoBillExist (nothing was traded),
+// CodeBillCreating (in half an hour again), ErrNotSent, ErrUncertain.
+//
+// Source: v2 manual, "下载交易账单" (chapter 9_6).
+func (c *Client) DownloadBill(ctx context.Context, r TradeBillRequest) (io.ReadCloser, error) {
+	kind := cmp.Or(r.Type, BillAll)
+	switch kind {
+	case BillAll, BillSuccess, BillRefund, BillRechargeRefund:
+	default:
+		return nil, fmt.Errorf("trade bill: %w", &RequestError{"bill_type", text{
+			"it is ALL, SUCCESS, REFUND or RECHARGE_REFUND", "应为 ALL、SUCCESS、REFUND 或 RECHARGE_REFUND",
+		}})
+	}
+	body, err := c.bill(ctx, "/pay/downloadbill", r.Date, Field{"bill_type", kind}, c.credentials.SignType, r.MaxBytes)
+	if err != nil {
+		return nil, fmt.Errorf("trade bill of %s: %w", clip(r.Date, 20), err)
+	}
+	return body, nil
+}
+
+// DownloadFundFlow downloads the fund flow bill of a day: every movement on an account of the merchant. It presents the
+// client certificate, and is signed with HMAC-SHA256 whatever the SignType of the client. Where WeChat Pay sends a digest,
+// it is compared at the end. See DownloadBill; the rows are read by bill.FundFlow.
+//
+// Source: v2 manual, "下载资金账单" (chapter 9_18).
+func (c *Client) DownloadFundFlow(ctx context.Context, r FundFlowBillRequest) (io.ReadCloser, error) {
+	account := cmp.Or(r.Account, AccountBasic)
+	switch account {
+	case AccountBasic, AccountOperation, AccountFees:
+	default:
+		return nil, fmt.Errorf("fund flow bill: %w", &RequestError{"account_type", text{
+			"it is Basic, Operation or Fees", "应为 Basic、Operation 或 Fees",
+		}})
+	}
+	body, err := c.bill(ctx, fundFlowPath, r.Date, Field{"account_type", account}, HMACSHA256, r.MaxBytes)
+	if err != nil {
+		return nil, fmt.Errorf("fund flow bill of %s: %w", clip(r.Date, 20), err)
+	}
+	return body, nil
+}
+
+func (c *Client) bill(ctx context.Context, path, date string, what Field, t SignType, most int64) (io.ReadCloser, error) {
+	day, err := time.Parse(time.DateOnly, date)
+	if err != nil {
+		return nil, &RequestError{"bill_date", text{
+			"it is a day of Beijing time such as 2026-11-19", "应为北京时间的日期，例如 2026-11-19",
+		}}
+	}
+	if date >= c.now().In(beijing).Format(time.DateOnly) {
+		return nil, &RequestError{"bill_date", text{
+			"the day is not over in Beijing: its bill is made on the next one, after 9:00",
+			"该日尚未结束（北京时间）：账单在次日 9:00 后生成",
+		}}
+	}
+	request, err := c.seal("", Fields{{"bill_date", day.Format("20060102")}, {"tar_type", "GZIP"}, what}, t)
+	if err != nil {
+		return nil, err
+	}
+	h, err := c.clientFor(path)
+	if err != nil {
+		return nil, err
+	}
+	patient := *h
+	patient.Timeout = 0 // it would end a download that is under way; instead, a pause does
+	ctx, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(stallTime, func() { cancel(errStalled) })
+	resp, err := c.send(ctx, &patient, path, request.body)
+	if err == nil {
+		body := &download{resp.Body, ctx, cancel, timer}
+		var bill io.ReadCloser
+		if bill, err = readBill(resp, body, cmp.Or(most, maxBill)); err == nil {
+			return bill, nil
+		}
+		_ = body.Close() // what it held has been read
+	}
+	timer.Stop()
+	if context.Cause(ctx) == errStalled {
+		err = uncertain(errStalled)
+	}
+	cancel(nil)
+	return nil, err
+}
+
+var errStalled = fmt.Errorf("nothing came for %v", stallTime)
+
+// download is a body that may not pause for long. Its errors match ErrUncertain.
+type download struct {
+	io.ReadCloser
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	timer  *time.Timer
+}
+
+func (d *download) Read(b []byte) (int, error) {
+	d.timer.Reset(stallTime)
+	n, err := d.ReadCloser.Read(b)
+	d.timer.Stop() // what the reader does with it takes as long as it takes
+	switch {
+	case err == nil || err == io.EOF:
+		return n, err
+	case context.Cause(d.ctx) == errStalled:
+		return n, uncertain(errStalled)
+	}
+	return n, uncertain(err)
+}
+
+func (d *download) Close() error {
+	d.timer.Stop()
+	err := d.ReadCloser.Close()
+	d.cancel(nil)
+	return err
+}
+
+// readBill tells a bill from a refusal by its first bytes: refusals are XML, whatever was asked for.
+func readBill(resp *http.Response, body io.ReadCloser, most int64) (io.ReadCloser, error) {
+	if resp.StatusCode != http.StatusOK {
+		page, _ := io.ReadAll(io.LimitReader(body, 4096)) // a page of somebody's: what there is of it will do
+		return nil, httpError(resp.StatusCode, page)
+	}
+	b := &plainBill{body: body, digest: digestOf(resp.Header), left: most, sum: sha1.New(), rawSum: sha1.New()}
+	raw := bufio.NewReaderSize(io.TeeReader(body, b.rawSum), 16<<10)
+	b.in = raw
+	magic, err := raw.Peek(2)
+	switch {
+	case len(magic) == 0:
+		if err == io.EOF {
+			err = uncertain(errors.New("it is empty"))
+		}
+		return nil, fmt.Errorf("read the bill: %w", err)
+	case magic[0] == '<':
+		return nil, readBillRefusal(raw)
+	case bytes.Equal(magic, []byte{0x1f, 0x8b}): // it was asked for, but proxies unpack
+		if b.in, err = gzip.NewReader(raw); err != nil {
+			return nil, fmt.Errorf("read the bill: %w", broken(err))
+		}
+	}
+	return b, nil
+}
+
+// readBillRefusal reads what came instead of a bill. It is not signed.
+func readBillRefusal(in io.Reader) error {
+	body, err := io.ReadAll(io.LimitReader(in, maxNotification))
+	if err != nil {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	f, err := decode(body, "xml")
+	switch {
+	case err != nil:
+		return uncertain(fmt.Errorf("read the answer: %w", err))
+	case f.find("return_code") == "FAIL":
+		return transportError(f)
+	case f.find("return_code") == "SUCCESS" && f.find("result_code") == "FAIL":
+		return businessError(f)
+	}
+	return uncertain(errors.New("read the answer: it is neither a bill nor a refusal"))
+}
+
+// digestOf returns the SHA-1 that a header Digest: SHA=… names, in hexadecimal or Base64, or nil where there is none.
+//
+// Source: other SDKs, RFC 3230; the manual does not mention the header.
+func digestOf(h http.Header) []byte {
+	algorithm, digest, _ := strings.Cut(h.Get("Digest"), "=")
+	if !strings.EqualFold(algorithm, "SHA") {
+		return nil
+	}
+	raw, err := hex.DecodeString(digest)
+	if err != nil {
+		raw, err = base64.StdEncoding.DecodeString(digest)
+	}
+	if err != nil || len(raw) != sha1.Size {
+		return nil
+	}
+	return raw
+}
+
+// plainBill is the plain text of a bill that is being downloaded.
+type plainBill struct {
+	body        io.Closer
+	in          io.Reader // without gzip
+	sum, rawSum hash.Hash
+	digest      []byte // expected, or nil
+	left        int64
+	end         error // what the last read returned, if it was an error
+}
+
+func (p *plainBill) Read(b []byte) (int, error) {
+	if p.end != nil {
+		return 0, p.end
+	}
+	n, err := p.in.Read(b)
+	p.sum.Write(b[:n])
+	if p.left -= int64(n); p.left < 0 {
+		n, err = 0, fmt.Errorf("%w: it is longer than the limit", ErrBadBill)
+	} else if err == io.EOF && !p.matches() {
+		err = fmt.Errorf("%w: its SHA-1 is another one", ErrBadBill)
+	} else if err != nil && err != io.EOF {
+		err = broken(err)
+	}
+	p.end = err
+	return n, err
+}
+
+// matches compares with the digest of the text, and of the file as it was sent: it is not documented which is meant.
+func (p *plainBill) matches() bool {
+	return p.digest == nil || bytes.Equal(p.sum.Sum(nil), p.digest) || bytes.Equal(p.rawSum.Sum(nil), p.digest)
+}
+
+// broken tells a download that broke off from bytes that are not gzip.
+func broken(err error) error {
+	if errors.Is(err, ErrUncertain) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrBadBill, err)
+}
+
+func (p *plainBill) Close() error { return p.body.Close() }
