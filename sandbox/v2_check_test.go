@@ -321,6 +321,11 @@ func TestTimeExpireV2(t *testing.T) {
 			t.Errorf("%s: expires at %v", c.end, p.ExpiresAt)
 		}
 	}
+	native := w.orderV2("order-native", "").with(params{"trade_type": "NATIVE", "product_id": "1"})
+	if r := w.callV2("/pay/unifiedorder", native.with(params{"time_expire": in(7*24*time.Hour + time.Second)})); r.params["err_code_des"] != "time_expire距下单时间不能超过7天" {
+		t.Errorf("NATIVE beyond a week: %s", r.body)
+	}
+	w.placeV2(native.with(params{"time_expire": in(7 * 24 * time.Hour)}))
 	order := w.orderV2("order-000009", "").with(params{"time_expire": in(time.Hour)})
 	w.placeV2(order)
 	w.Advance(time.Hour)

@@ -188,6 +188,38 @@ func TestRefundsOfBothGenerations(t *testing.T) {
 	})
 }
 
+// Orders and refunds are one merchant's; another one's numbers are unknown to it, whatever the number.
+func TestMerchantsApartV2(t *testing.T) {
+	t.Parallel()
+	other := oneMerchant()
+	other.ID, other.Apps, other.PublicKeyID, other.Certificate = "1900000777", []App{{ID: "wx0123456789abcdef", Secret: "s"}}, "PUB_KEY_ID_7", ""
+	other.APIv2Key = strings.Repeat("7", 32)
+	w := newWorld(t, Options{Merchants: []Merchant{oneMerchant(), other}})
+	w.shop.acceptV2()
+	w.buyV2("order-000001", "")
+	refunded := w.refundV2Of(w.refundOrderV2("order-000001", "refund-1", "1"))
+	second := *w
+	second.merchant, second.app = w.Merchants()[1], w.Merchants()[1].Apps[0]
+	ask := func(path string, by params, code string) {
+		t.Helper()
+		second.refusesV2(path, second.callV2(path, second.common("").with(by)), "", code)
+	}
+	ask("/pay/orderquery", params{"out_trade_no": "order-000001"}, "ORDERNOTEXIST")
+	ask("/pay/orderquery", params{"transaction_id": refunded["transaction_id"]}, "ORDERNOTEXIST")
+	ask("/pay/closeorder", params{"out_trade_no": "order-000001"}, "ORDERNOTEXIST")
+	ask("/pay/refundquery", params{"refund_id": refunded["refund_id"]}, "REFUNDNOTEXIST")
+	ask("/pay/refundquery", params{"out_refund_no": "refund-1"}, "REFUNDNOTEXIST")
+	ask("/pay/refundquery", params{"transaction_id": refunded["transaction_id"]}, "INVALID_TRANSACTIONID")
+	ask(refundPath, params{"transaction_id": refunded["transaction_id"], "out_refund_no": "refund-2", "total_fee": "998", "refund_fee": "1"}, "INVALID_TRANSACTIONID")
+	w.refusesV2("another's openid", w.callV2("/pay/unifiedorder", w.orderV2("order-000002", "").with(params{"openid": second.orderV2("x", "")["openid"]})), "", "INVALID_REQUEST")
+	w.failsV2("another's key", w.postV2("/pay/orderquery", func() string {
+		p := w.common("").with(params{"out_trade_no": "order-000001"})
+		p["sign"] = p.signature(other.APIv2Key, "")
+		return p.xml()
+	}()), "签名错误")
+	second.placeV2(second.orderV2("order-000001", "")) // a number is one merchant's
+}
+
 func TestRefundRulesV2(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
