@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"github.com/fenhao-pay/fenhao/wechatpay/bill"
 )
 
@@ -104,7 +105,7 @@ func (c *Client) TradeBill(ctx context.Context, r TradeBillRequest) (*TradeBill,
 	q := url.Values{"bill_date": {r.Date}, "bill_type": {cmp.Or(r.Type, BillAll)}, "tar_type": {"GZIP"}}
 	b, err := applyBill(ctx, c, "/v3/bill/tradebill", r.Date, c.subQuery(q), r.BillLimits, bill.Trades)
 	if err != nil {
-		return nil, fmt.Errorf("trade bill of %s: %w", clip(r.Date, 20), err)
+		return nil, fmt.Errorf("trade bill of %s: %w", phrase.Clip(r.Date, 20), err)
 	}
 	return b, nil
 }
@@ -121,7 +122,7 @@ func (c *Client) FundFlowBill(ctx context.Context, r FundFlowBillRequest) (*Fund
 	q := url.Values{"bill_date": {r.Date}, "account_type": {cmp.Or(r.Account, AccountBasic)}, "tar_type": {"GZIP"}}
 	b, err := applyBill(ctx, c, "/v3/bill/fundflowbill", r.Date, q, r.BillLimits, bill.FundFlow)
 	if err != nil {
-		return nil, fmt.Errorf("fund flow bill of %s: %w", clip(r.Date, 20), err)
+		return nil, fmt.Errorf("fund flow bill of %s: %w", phrase.Clip(r.Date, 20), err)
 	}
 	return b, nil
 }
@@ -144,7 +145,7 @@ func applyBill[Row, Summary any](ctx context.Context, c *Client, path, date stri
 	b.limits.MaxBytes = cmp.Or(b.limits.MaxBytes, maxBill)
 	var err error
 	if b.sha1, err = hex.DecodeString(w.HashValue); err != nil || len(b.sha1) != sha1.Size || w.HashType != "SHA1" {
-		return nil, unreadable(fmt.Errorf("it has no SHA-1, but hash_type %q", clip(w.HashType, 20)))
+		return nil, unreadable(fmt.Errorf("it has no SHA-1, but hash_type %q", phrase.Clip(w.HashType, 20)))
 	}
 	if b.file, err = c.fileAt(w.DownloadURL); err != nil {
 		return nil, unreadable(err)
@@ -160,7 +161,7 @@ func (c *Client) fileAt(address string) (call, error) {
 		return call{}, errors.New("the address of the file is not one of API v3")
 	}
 	if !c.hosts.known(u) {
-		return call{}, fmt.Errorf("the address of the file is at %s, not at WeChat Pay", clip(u.Host, 80))
+		return call{}, fmt.Errorf("the address of the file is at %s, not at WeChat Pay", phrase.Clip(u.Host, 80))
 	}
 	return call{method: http.MethodGet, path: u.EscapedPath(), query: u.RawQuery, file: true}, nil
 }

@@ -23,6 +23,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 )
 
 // BaseURL is WeChat Pay's own address, the default of [WithBaseURL].
@@ -96,9 +98,9 @@ func parseHost(option, address string) (*url.URL, error) {
 	u, err := url.Parse(address)
 	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil ||
 		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, &ConfigError{option, text{
-			"it is http:// or https:// with a host and perhaps a port, and nothing after that",
-			"应为 http:// 或 https:// 加主机名（可带端口），其后不能有路径",
+		return nil, &ConfigError{option, phrase.Text{
+			EN: "it is http:// or https:// with a host and perhaps a port, and nothing after that",
+			ZH: "应为 http:// 或 https:// 加主机名（可带端口），其后不能有路径",
 		}}
 	}
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
@@ -110,7 +112,7 @@ func parseHost(option, address string) (*url.URL, error) {
 func WithHTTPClient(h *http.Client) Option {
 	return func(c *Client) error {
 		if h == nil {
-			return &ConfigError{"WithHTTPClient", text{"it is nil", "不能为 nil"}}
+			return &ConfigError{"WithHTTPClient", phrase.Text{EN: "it is nil", ZH: "不能为 nil"}}
 		}
 		c.http = h
 		return nil
@@ -121,7 +123,7 @@ func WithHTTPClient(h *http.Client) Option {
 func WithClock(now func() time.Time) Option {
 	return func(c *Client) error {
 		if now == nil {
-			return &ConfigError{"WithClock", text{"it is nil", "不能为 nil"}}
+			return &ConfigError{"WithClock", phrase.Text{EN: "it is nil", ZH: "不能为 nil"}}
 		}
 		c.now = now
 		return nil
@@ -133,7 +135,7 @@ func WithClock(now func() time.Time) Option {
 func WithLogger(l *slog.Logger) Option {
 	return func(c *Client) error {
 		if l == nil {
-			return &ConfigError{"WithLogger", text{"it is nil", "不能为 nil"}}
+			return &ConfigError{"WithLogger", phrase.Text{EN: "it is nil", ZH: "不能为 nil"}}
 		}
 		c.log = l
 		return nil
@@ -326,7 +328,7 @@ func readAnswer(resp *http.Response) (*answer, error) {
 // unread. Its errors match ErrNotSent or ErrUncertain.
 func (c *Client) open(ctx context.Context, h *http.Client, r call) (*http.Response, error) {
 	if !strings.HasPrefix(r.path, "/") || strings.ContainsAny(r.path, "?#") {
-		return nil, &RequestError{"path", text{"it begins with / and holds no query", "须以 / 开头且不含查询串"}}
+		return nil, &RequestError{"path", phrase.Text{EN: "it begins with / and holds no query", ZH: "须以 / 开头且不含查询串"}}
 	}
 	first, second := c.hosts.order(c.now())
 	resp, err := c.openAt(ctx, h, first, r)
@@ -396,7 +398,7 @@ func (c *Client) openAt(ctx context.Context, h *http.Client, at *host, r call) (
 		return nil, &outcomeError{kind: ErrUncertain, cause: err, network: true}
 	}
 	c.log.DebugContext(ctx, "wechat pay request", "method", r.method, "host", at.url.Host, "path", r.path, "status", resp.StatusCode,
-		"request_id", clip(resp.Header.Get("Request-Id"), 128), "took", time.Since(start))
+		"request_id", phrase.Clip(resp.Header.Get("Request-Id"), 128), "took", time.Since(start))
 	return resp, nil
 }
 

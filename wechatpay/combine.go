@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"github.com/fenhao-pay/fenhao/money"
 )
 
@@ -207,9 +208,9 @@ func checkCount(field string, n, least, most int) error {
 	if n >= least && n <= most {
 		return nil
 	}
-	return &RequestError{field, text{
-		fmt.Sprintf("there are %d, %d to %d are allowed", n, least, most),
-		fmt.Sprintf("有 %d 个，允许 %d 到 %d 个", n, least, most),
+	return &RequestError{field, phrase.Text{
+		EN: fmt.Sprintf("there are %d, %d to %d are allowed", n, least, most),
+		ZH: fmt.Sprintf("有 %d 个，允许 %d 到 %d 个", n, least, most),
 	}}
 }
 

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"github.com/fenhao-pay/fenhao/money"
 )
 
@@ -127,7 +128,7 @@ func pageQuery(limit, offset int) (url.Values, error) {
 		limit = 50
 	}
 	if limit < 1 || limit > 50 || offset < 0 {
-		return nil, &RequestError{"limit", text{"it is 1 to 50, and offset is 0 or more", "limit 为 1 到 50，offset 不小于 0"}}
+		return nil, &RequestError{"limit", phrase.Text{EN: "it is 1 to 50, and offset is 0 or more", ZH: "limit 为 1 到 50，offset 不小于 0"}}
 	}
 	return url.Values{"limit": {strconv.Itoa(limit)}, "offset": {strconv.Itoa(offset)}}, nil
 }
@@ -255,7 +256,7 @@ func (c *Client) UpdateComplaintRefund(ctx context.Context, complaintID string, 
 		err = firstError(err, checkText("reject_reason", r.RejectReason, 1, 3*200))
 	}
 	if r.WithinDays < 0 || (!r.Approve && r.WithinDays != 0) {
-		err = &RequestError{"launch_refund_day", text{"it is 0 or more, and goes with a refund that is granted", "不小于 0，且仅在同意退款时填写"}}
+		err = &RequestError{"launch_refund_day", phrase.Text{EN: "it is 0 or more, and goes with a refund that is granted", ZH: "不小于 0，且仅在同意退款时填写"}}
 	}
 	if err != nil {
 		return fmt.Errorf("decide the refund of a complaint: %w", err)
@@ -269,7 +270,7 @@ func (c *Client) complaint(ctx context.Context, what, method, complaintID, actio
 		_, err = c.exchange(ctx, method, complaintsPath+"/"+complaintID+action, q, FieldKey{}, in, out)
 	}
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", what, clip(complaintID, 64), err)
+		return fmt.Errorf("%s %s: %w", what, phrase.Clip(complaintID, 64), err)
 	}
 	return nil
 }
@@ -339,7 +340,7 @@ func (c *Client) DownloadImage(ctx context.Context, address string, w io.Writer)
 	const most = 10 << 20
 	file, err := c.fileAt(address)
 	if err != nil {
-		return 0, fmt.Errorf("download an image: %w", &RequestError{"media_url", text{err.Error(), "不是微信支付的图片地址"}})
+		return 0, fmt.Errorf("download an image: %w", &RequestError{"media_url", phrase.Text{EN: err.Error(), ZH: "不是微信支付的图片地址"}})
 	}
 	body, err := c.openFile(ctx, file)
 	if err != nil {

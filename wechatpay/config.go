@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 )
 
 // publicKeyPrefix begins the id of every WeChat Pay public key. Ids are compared as a whole, prefix included.
@@ -13,7 +15,9 @@ const publicKeyPrefix = "PUB_KEY_ID_"
 // check looks for every mistake that shows without a network, and returns the serial in WeChat Pay's spelling.
 func (c Config) check(now time.Time) (serial string, err error) {
 	var problems []error
-	bad := func(field, en, zh string) { problems = append(problems, &ConfigError{field, text{en, zh}}) }
+	bad := func(field, en, zh string) {
+		problems = append(problems, &ConfigError{field, phrase.Text{EN: en, ZH: zh}})
+	}
 
 	if c.MerchantID == "" || len(c.MerchantID) > 32 || strings.Trim(c.MerchantID, "0123456789") != "" {
 		bad("MerchantID", "it is the merchant number (商户号), digits alone", "应为商户号，只含数字")
@@ -36,8 +40,8 @@ func (c Config) check(now time.Time) (serial string, err error) {
 				"与私钥不匹配：请使用同一次下载的 apiclient_cert.pem 与 apiclient_key.pem")
 		}
 		if name := cert.Subject.CommonName; name != c.MerchantID {
-			bad("Certificate", fmt.Sprintf("it is of merchant %q, not of MerchantID", clip(name, 40)),
-				fmt.Sprintf("证书属于商户号 %q，与 MerchantID 不一致", clip(name, 40)))
+			bad("Certificate", fmt.Sprintf("it is of merchant %q, not of MerchantID", phrase.Clip(name, 40)),
+				fmt.Sprintf("证书属于商户号 %q，与 MerchantID 不一致", phrase.Clip(name, 40)))
 		}
 		if now.After(cert.NotAfter) {
 			bad("Certificate", "it expired on "+cert.NotAfter.Format(time.DateOnly)+": apply for a new one on the merchant platform",

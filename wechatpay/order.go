@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"github.com/fenhao-pay/fenhao/money"
 )
 
@@ -266,7 +267,7 @@ func (r PrepayRequest) check(now time.Time) error {
 		return err
 	}
 	if r.Currency != money.CNY {
-		return &RequestError{"amount.currency", text{"it is CNY", "只能是 CNY"}}
+		return &RequestError{"amount.currency", phrase.Text{EN: "it is CNY", ZH: "只能是 CNY"}}
 	}
 	return firstError(
 		checkAppID("appid", r.AppID),
@@ -283,7 +284,7 @@ func (r PrepayRequest) check(now time.Time) error {
 
 func (d OrderDetail) check() error {
 	if d.CostPrice < 0 {
-		return &RequestError{"detail.cost_price", text{"it is negative", "不能为负数"}}
+		return &RequestError{"detail.cost_price", phrase.Text{EN: "it is negative", ZH: "不能为负数"}}
 	}
 	if err := checkToken("detail.invoice_id", d.InvoiceID, 0, 32); err != nil {
 		return err
@@ -291,10 +292,10 @@ func (d OrderDetail) check() error {
 	for i, g := range d.Goods {
 		field := fmt.Sprintf("detail.goods_detail[%d].", i)
 		if g.Quantity < 1 {
-			return &RequestError{field + "quantity", text{"it is at least 1", "至少为 1"}}
+			return &RequestError{field + "quantity", phrase.Text{EN: "it is at least 1", ZH: "至少为 1"}}
 		}
 		if g.UnitPrice < 0 {
-			return &RequestError{field + "unit_price", text{"it is negative", "不能为负数"}}
+			return &RequestError{field + "unit_price", phrase.Text{EN: "it is negative", ZH: "不能为负数"}}
 		}
 		if err := firstError(
 			checkToken(field+"merchant_goods_id", g.MerchantGoodsID, 1, 32),
@@ -309,9 +310,9 @@ func (d OrderDetail) check() error {
 		return err
 	}
 	if len(encoded) > 6144 {
-		return &RequestError{"detail", text{
-			fmt.Sprintf("it has %d bytes of JSON, at most 6144 are allowed: name fewer goods", len(encoded)),
-			fmt.Sprintf("JSON 共 %d 字节，最多 6144 字节：请减少商品", len(encoded)),
+		return &RequestError{"detail", phrase.Text{
+			EN: fmt.Sprintf("it has %d bytes of JSON, at most 6144 are allowed: name fewer goods", len(encoded)),
+			ZH: fmt.Sprintf("JSON 共 %d 字节，最多 6144 字节：请减少商品", len(encoded)),
 		}}
 	}
 	return nil
@@ -322,7 +323,7 @@ func (s SceneInfo) check() error {
 		return nil
 	}
 	if a, err := netip.ParseAddr(s.PayerClientIP); err != nil || a.Zone() != "" {
-		return &RequestError{"scene_info.payer_client_ip", text{"it is an IPv4 or IPv6 address", "应为 IPv4 或 IPv6 地址"}}
+		return &RequestError{"scene_info.payer_client_ip", phrase.Text{EN: "it is an IPv4 or IPv6 address", ZH: "应为 IPv4 或 IPv6 地址"}}
 	}
 	if err := checkText("scene_info.device_id", s.DeviceID, 0, 32); err != nil || s.Store == (StoreInfo{}) {
 		return err
@@ -342,7 +343,7 @@ func (s SceneInfo) checkH5(product string) error {
 		return checkUnset(field, s.H5 == (H5Info{}), "it goes with an H5 order alone", "仅用于 H5 下单")
 	}
 	if s.H5.Type != "Wap" && s.H5.Type != "iOS" && s.H5.Type != "Android" {
-		return &RequestError{field + ".type", text{"it is Wap, iOS or Android, and an H5 order needs it", "H5 下单必填，取值 Wap、iOS 或 Android"}}
+		return &RequestError{field + ".type", phrase.Text{EN: "it is Wap, iOS or Android, and an H5 order needs it", ZH: "H5 下单必填，取值 Wap、iOS 或 Android"}}
 	}
 	return firstError(
 		checkText(field+".app_name", s.H5.AppName, 0, 64),

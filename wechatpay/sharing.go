@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"github.com/fenhao-pay/fenhao/money"
 )
 
@@ -400,7 +401,7 @@ func (r ReceiverRequest) check() error {
 
 func (r ProfitReturnRequest) check() error {
 	if (r.OrderID == "") == (r.OutOrderNo == "") {
-		return &RequestError{"order_id", text{"name the sharing by it or by out_order_no, and not by both", "请在 order_id 与 out_order_no 中二选一"}}
+		return &RequestError{"order_id", phrase.Text{EN: "name the sharing by it or by out_order_no, and not by both", ZH: "请在 order_id 与 out_order_no 中二选一"}}
 	}
 	return firstError(
 		checkToken("order_id", r.OrderID, 0, 64),
@@ -414,9 +415,9 @@ func (r ProfitReturnRequest) check() error {
 
 func checkReceiver(field, kind, account, name string) error {
 	if kind != ReceiverMerchant && kind != ReceiverOpenID && kind != ReceiverSubOpenID {
-		return &RequestError{field + "type", text{
-			"it is " + ReceiverMerchant + ", " + ReceiverOpenID + " or " + ReceiverSubOpenID,
-			"取值 " + ReceiverMerchant + "、" + ReceiverOpenID + " 或 " + ReceiverSubOpenID,
+		return &RequestError{field + "type", phrase.Text{
+			EN: "it is " + ReceiverMerchant + ", " + ReceiverOpenID + " or " + ReceiverSubOpenID,
+			ZH: "取值 " + ReceiverMerchant + "、" + ReceiverOpenID + " 或 " + ReceiverSubOpenID,
 		}}
 	}
 	return firstError(checkToken(field+"account", account, 1, 64), checkText(field+"name", name, 0, 214))

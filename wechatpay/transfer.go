@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"github.com/fenhao-pay/fenhao/money"
 )
 
@@ -203,15 +204,15 @@ func (r TransferRequest) check() error {
 		checkText("user_recv_perception", r.Perception, 0, 3*64),
 	)
 	if n := len([]rune(r.Remark)); err == nil && n > 32 {
-		err = &RequestError{"transfer_remark", text{
-			fmt.Sprintf("it has %d characters, at most 32 are allowed", n), fmt.Sprintf("有 %d 个字，最多 32 个", n),
+		err = &RequestError{"transfer_remark", phrase.Text{
+			EN: fmt.Sprintf("it has %d characters, at most 32 are allowed", n), ZH: fmt.Sprintf("有 %d 个字，最多 32 个", n),
 		}}
 	}
 	if err == nil && r.NotifyURL != "" {
 		err = checkNotifyURL(r.NotifyURL)
 	}
 	if err == nil && len(r.Reports) == 0 {
-		err = &RequestError{"transfer_scene_report_infos", text{"it is missing: the scene says what is to be reported", "不能为空：按转账场景要求填写"}}
+		err = &RequestError{"transfer_scene_report_infos", phrase.Text{EN: "it is missing: the scene says what is to be reported", ZH: "不能为空：按转账场景要求填写"}}
 	}
 	for i, p := range r.Reports {
 		field := fmt.Sprintf("transfer_scene_report_infos[%d].", i)

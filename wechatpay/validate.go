@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"github.com/fenhao-pay/fenhao/money"
 )
 
@@ -20,20 +21,20 @@ import (
 func checkText(field, s string, least, most int) error {
 	switch {
 	case !utf8.ValidString(s):
-		return &RequestError{field, text{"it is not UTF-8: was it cut in the middle of a character?", "不是合法的 UTF-8：是否从字符中间截断？"}}
+		return &RequestError{field, phrase.Text{EN: "it is not UTF-8: was it cut in the middle of a character?", ZH: "不是合法的 UTF-8：是否从字符中间截断？"}}
 	case len(s) < least:
-		return &RequestError{field, text{"it is missing", "不能为空"}}
+		return &RequestError{field, phrase.Text{EN: "it is missing", ZH: "不能为空"}}
 	case len(s) > most:
-		return &RequestError{field, text{
-			fmt.Sprintf("it has %d bytes, at most %d are allowed (a Chinese character is 3): shorten it at a character", len(s), most),
-			fmt.Sprintf("有 %d 字节，最多 %d 字节（一个汉字占 3 字节）：请按字符截短", len(s), most),
+		return &RequestError{field, phrase.Text{
+			EN: fmt.Sprintf("it has %d bytes, at most %d are allowed (a Chinese character is 3): shorten it at a character", len(s), most),
+			ZH: fmt.Sprintf("有 %d 字节，最多 %d 字节（一个汉字占 3 字节）：请按字符截短", len(s), most),
 		}}
 	}
 	for _, r := range s {
 		if r > 0xFFFF {
-			return &RequestError{field, text{
-				"it holds a character of 4 bytes, such as an emoji, which WeChat Pay refuses: take it out",
-				"含有 4 字节字符（如表情符号），微信支付不接受：请去掉",
+			return &RequestError{field, phrase.Text{
+				EN: "it holds a character of 4 bytes, such as an emoji, which WeChat Pay refuses: take it out",
+				ZH: "含有 4 字节字符（如表情符号），微信支付不接受：请去掉",
 			}}
 		}
 	}
@@ -43,17 +44,17 @@ func checkText(field, s string, least, most int) error {
 // checkToken checks an identifier: printable ASCII without blanks.
 func checkToken(field, s string, least, most int) error {
 	if s == "" && least > 0 {
-		return &RequestError{field, text{"it is missing", "不能为空"}}
+		return &RequestError{field, phrase.Text{EN: "it is missing", ZH: "不能为空"}}
 	}
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] > '~' {
-			return &RequestError{field, text{"it holds a blank or a character that is not ASCII", "含有空白或非 ASCII 字符"}}
+			return &RequestError{field, phrase.Text{EN: "it holds a blank or a character that is not ASCII", ZH: "含有空白或非 ASCII 字符"}}
 		}
 	}
 	if len(s) < least || len(s) > most {
-		return &RequestError{field, text{
-			fmt.Sprintf("it has %d characters, %d to %d are allowed", len(s), least, most),
-			fmt.Sprintf("长度为 %d，允许 %d 到 %d", len(s), least, most),
+		return &RequestError{field, phrase.Text{
+			EN: fmt.Sprintf("it has %d characters, %d to %d are allowed", len(s), least, most),
+			ZH: fmt.Sprintf("长度为 %d，允许 %d 到 %d", len(s), least, most),
 		}}
 	}
 	return nil
@@ -64,7 +65,7 @@ func checkAppID(field, s string) error { return checkToken(field, s, 1, 32) }
 // checkPrepayID refuses what is package already: with the prefix twice, the phone would say no more than that it failed.
 func checkPrepayID(field, s string) error {
 	if strings.HasPrefix(s, "prepay_id=") {
-		return &RequestError{field, text{"it is the bare id, without prepay_id=", "应为不带 prepay_id= 前缀的预支付交易会话标识"}}
+		return &RequestError{field, phrase.Text{EN: "it is the bare id, without prepay_id=", ZH: "应为不带 prepay_id= 前缀的预支付交易会话标识"}}
 	}
 	return checkToken(field, s, 1, 64)
 }
@@ -77,7 +78,7 @@ func checkNumber(field, s, marks string, least, most int) error {
 		c := s[i]
 		if !strings.ContainsRune(marks, rune(c)) && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
 			allowed := strings.TrimRight("0-9 A-Z a-z "+strings.Join(strings.Split(marks, ""), " "), " ")
-			return &RequestError{field, text{"only " + allowed + " are allowed", "只能包含 " + allowed}}
+			return &RequestError{field, phrase.Text{EN: "only " + allowed + " are allowed", ZH: "只能包含 " + allowed}}
 		}
 	}
 	return checkToken(field, s, least, most)
@@ -86,7 +87,7 @@ func checkNumber(field, s, marks string, least, most int) error {
 // checkMerchantID checks the number of a merchant other than the client's own.
 func checkMerchantID(field, s string) error {
 	if strings.Trim(s, "0123456789") != "" {
-		return &RequestError{field, text{"it is a merchant number (商户号), digits alone", "应为商户号，只含数字"}}
+		return &RequestError{field, phrase.Text{EN: "it is a merchant number (商户号), digits alone", ZH: "应为商户号，只含数字"}}
 	}
 	return checkToken(field, s, 1, 32)
 }
@@ -94,9 +95,9 @@ func checkMerchantID(field, s string) error {
 // checkAmount checks an amount that moves.
 func checkAmount(field string, f money.Fen) error {
 	if f < 1 || f > 9_999_999_999 {
-		return &RequestError{field, text{
-			fmt.Sprintf("%d fen is not an amount to pay: it is 1 fen or more, and has at most 10 digits", int64(f)),
-			fmt.Sprintf("%d 分不是有效的金额：至少 1 分，最多 10 位数字", int64(f)),
+		return &RequestError{field, phrase.Text{
+			EN: fmt.Sprintf("%d fen is not an amount to pay: it is 1 fen or more, and has at most 10 digits", int64(f)),
+			ZH: fmt.Sprintf("%d 分不是有效的金额：至少 1 分，最多 10 位数字", int64(f)),
 		}}
 	}
 	return nil
@@ -105,7 +106,7 @@ func checkAmount(field string, f money.Fen) error {
 // checkDate checks a day as WeChat Pay spells it.
 func checkDate(field, s string) error {
 	if _, err := time.Parse(time.DateOnly, s); err != nil {
-		return &RequestError{field, text{"it is a day of Beijing time such as 2026-11-19", "应为北京时间的日期，例如 2026-11-19"}}
+		return &RequestError{field, phrase.Text{EN: "it is a day of Beijing time such as 2026-11-19", ZH: "应为北京时间的日期，例如 2026-11-19"}}
 	}
 	return nil
 }
@@ -115,18 +116,18 @@ func checkUnset(field string, unset bool, en, zh string) error {
 	if unset {
 		return nil
 	}
-	return &RequestError{field, text{"leave it out: " + en, "请勿填写：" + zh}}
+	return &RequestError{field, phrase.Text{EN: "leave it out: " + en, ZH: "请勿填写：" + zh}}
 }
 
 func checkTransactionID(s string) error {
 	if strings.Trim(s, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") != "" {
-		return &RequestError{"transaction_id", text{"it has digits and letters alone", "只能包含数字和字母"}}
+		return &RequestError{"transaction_id", phrase.Text{EN: "it has digits and letters alone", ZH: "只能包含数字和字母"}}
 	}
 	return checkToken("transaction_id", s, 1, 32)
 }
 
 func checkNotifyURL(s string) error {
-	bad := func(en, zh string) error { return &RequestError{"notify_url", text{en, zh}} }
+	bad := func(en, zh string) error { return &RequestError{"notify_url", phrase.Text{EN: en, ZH: zh}} }
 	if err := checkToken("notify_url", s, 1, 256); err != nil {
 		return err
 	}
@@ -159,7 +160,7 @@ func isLoopback(host string) bool {
 // for others, and not everywhere the same.
 func checkExpiry(t, now time.Time) error {
 	if !t.IsZero() && !t.After(now) {
-		return &RequestError{"time_expire", text{"it is in the past: " + formatTime(t), "已过期：" + formatTime(t)}}
+		return &RequestError{"time_expire", phrase.Text{EN: "it is in the past: " + formatTime(t), ZH: "已过期：" + formatTime(t)}}
 	}
 	return nil
 }

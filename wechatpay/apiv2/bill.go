@@ -16,6 +16,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 )
 
 // ErrBadBill is matched by the error of a bill whose bytes are not those that WeChat Pay announced, are no gzip, or exceed
@@ -85,13 +87,13 @@ func (c *Client) DownloadBill(ctx context.Context, r TradeBillRequest) (io.ReadC
 	switch kind {
 	case BillAll, BillSuccess, BillRefund, BillRechargeRefund:
 	default:
-		return nil, fmt.Errorf("trade bill: %w", &RequestError{"bill_type", text{
-			"it is ALL, SUCCESS, REFUND or RECHARGE_REFUND", "应为 ALL、SUCCESS、REFUND 或 RECHARGE_REFUND",
+		return nil, fmt.Errorf("trade bill: %w", &RequestError{"bill_type", phrase.Text{
+			EN: "it is ALL, SUCCESS, REFUND or RECHARGE_REFUND", ZH: "应为 ALL、SUCCESS、REFUND 或 RECHARGE_REFUND",
 		}})
 	}
 	body, err := c.bill(ctx, "/pay/downloadbill", r.Date, Field{"bill_type", kind}, c.credentials.SignType, r.MaxBytes)
 	if err != nil {
-		return nil, fmt.Errorf("trade bill of %s: %w", clip(r.Date, 20), err)
+		return nil, fmt.Errorf("trade bill of %s: %w", phrase.Clip(r.Date, 20), err)
 	}
 	return body, nil
 }
@@ -106,13 +108,13 @@ func (c *Client) DownloadFundFlow(ctx context.Context, r FundFlowBillRequest) (i
 	switch account {
 	case AccountBasic, AccountOperation, AccountFees:
 	default:
-		return nil, fmt.Errorf("fund flow bill: %w", &RequestError{"account_type", text{
-			"it is Basic, Operation or Fees", "应为 Basic、Operation 或 Fees",
+		return nil, fmt.Errorf("fund flow bill: %w", &RequestError{"account_type", phrase.Text{
+			EN: "it is Basic, Operation or Fees", ZH: "应为 Basic、Operation 或 Fees",
 		}})
 	}
 	body, err := c.bill(ctx, fundFlowPath, r.Date, Field{"account_type", account}, HMACSHA256, r.MaxBytes)
 	if err != nil {
-		return nil, fmt.Errorf("fund flow bill of %s: %w", clip(r.Date, 20), err)
+		return nil, fmt.Errorf("fund flow bill of %s: %w", phrase.Clip(r.Date, 20), err)
 	}
 	return body, nil
 }
@@ -120,14 +122,14 @@ func (c *Client) DownloadFundFlow(ctx context.Context, r FundFlowBillRequest) (i
 func (c *Client) bill(ctx context.Context, path, date string, what Field, t SignType, most int64) (io.ReadCloser, error) {
 	day, err := time.Parse(time.DateOnly, date)
 	if err != nil {
-		return nil, &RequestError{"bill_date", text{
-			"it is a day of Beijing time such as 2026-11-19", "应为北京时间的日期，例如 2026-11-19",
+		return nil, &RequestError{"bill_date", phrase.Text{
+			EN: "it is a day of Beijing time such as 2026-11-19", ZH: "应为北京时间的日期，例如 2026-11-19",
 		}}
 	}
 	if date >= c.now().In(beijing).Format(time.DateOnly) {
-		return nil, &RequestError{"bill_date", text{
-			"the day is not over in Beijing: its bill is made on the next one, after 9:00",
-			"该日尚未结束（北京时间）：账单在次日 9:00 后生成",
+		return nil, &RequestError{"bill_date", phrase.Text{
+			EN: "the day is not over in Beijing: its bill is made on the next one, after 9:00",
+			ZH: "该日尚未结束（北京时间）：账单在次日 9:00 后生成",
 		}}
 	}
 	request, err := c.seal("", Fields{{"bill_date", day.Format("20060102")}, {"tar_type", "GZIP"}, what}, t)

@@ -20,6 +20,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 )
 
 // BaseURL is WeChat Pay's own address, the default of [WithBaseURL].
@@ -43,9 +45,9 @@ func WithBaseURL(address string) Option {
 		u, err := url.Parse(address)
 		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil ||
 			strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-			return &ConfigError{"WithBaseURL", text{
-				"it is http:// or https:// with a host and perhaps a port, and nothing after that",
-				"应为 http:// 或 https:// 加主机名（可带端口），其后不能有路径",
+			return &ConfigError{"WithBaseURL", phrase.Text{
+				EN: "it is http:// or https:// with a host and perhaps a port, and nothing after that",
+				ZH: "应为 http:// 或 https:// 加主机名（可带端口），其后不能有路径",
 			}}
 		}
 		c.base = u.Scheme + "://" + u.Host
@@ -62,7 +64,7 @@ func WithBaseURL(address string) Option {
 func WithHTTPClient(h *http.Client) Option {
 	return func(c *Client) error {
 		if h == nil {
-			return &ConfigError{"WithHTTPClient", text{"it is nil", "不能为 nil"}}
+			return &ConfigError{"WithHTTPClient", phrase.Text{EN: "it is nil", ZH: "不能为 nil"}}
 		}
 		c.http = h
 		return nil
@@ -73,7 +75,7 @@ func WithHTTPClient(h *http.Client) Option {
 func WithClock(now func() time.Time) Option {
 	return func(c *Client) error {
 		if now == nil {
-			return &ConfigError{"WithClock", text{"it is nil", "不能为 nil"}}
+			return &ConfigError{"WithClock", phrase.Text{EN: "it is nil", ZH: "不能为 nil"}}
 		}
 		c.now = now
 		return nil
@@ -85,7 +87,7 @@ func WithClock(now func() time.Time) Option {
 func WithLogger(l *slog.Logger) Option {
 	return func(c *Client) error {
 		if l == nil {
-			return &ConfigError{"WithLogger", text{"it is nil", "不能为 nil"}}
+			return &ConfigError{"WithLogger", phrase.Text{EN: "it is nil", ZH: "不能为 nil"}}
 		}
 		c.log = l
 		return nil
@@ -284,7 +286,7 @@ func (c *Client) seal(appID string, fields Fields, t SignType) (sealed, error) {
 		return s, err
 	}
 	if fields.find("sign") != "" {
-		return s, &RequestError{"sign", text{"it is made here: leave it out", "由客户端生成，请勿填写"}}
+		return s, &RequestError{"sign", phrase.Text{EN: "it is made here: leave it out", ZH: "由客户端生成，请勿填写"}}
 	}
 	fields = append(fields, Field{"sign", signature(t, string(c.credentials.Key.b[:]), fields)})
 	s.body = fields.appendXML(make([]byte, 0, fields.size()))
@@ -349,9 +351,9 @@ func (c *Client) clientFor(path string) (*http.Client, error) {
 		return c.http, nil
 	}
 	if c.certified == nil {
-		return nil, notSent(&ConfigError{"Certificate", text{
-			path + " asks for the merchant API certificate: load apiclient_cert.pem and apiclient_key.pem with tls.LoadX509KeyPair",
-			path + " 需要商户API证书：用 tls.LoadX509KeyPair 加载 apiclient_cert.pem 与 apiclient_key.pem",
+		return nil, notSent(&ConfigError{"Certificate", phrase.Text{
+			EN: path + " asks for the merchant API certificate: load apiclient_cert.pem and apiclient_key.pem with tls.LoadX509KeyPair",
+			ZH: path + " 需要商户API证书：用 tls.LoadX509KeyPair 加载 apiclient_cert.pem 与 apiclient_key.pem",
 		}})
 	}
 	return c.certified, nil
@@ -360,7 +362,7 @@ func (c *Client) clientFor(path string) (*http.Client, error) {
 // send sends one request. Its errors match ErrNotSent or ErrUncertain. The caller closes the body of the answer.
 func (c *Client) send(ctx context.Context, h *http.Client, path string, body []byte) (*http.Response, error) {
 	if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#") {
-		return nil, &RequestError{"path", text{"it begins with / and holds no query", "须以 / 开头且不含查询串"}}
+		return nil, &RequestError{"path", phrase.Text{EN: "it begins with / and holds no query", ZH: "须以 / 开头且不含查询串"}}
 	}
 	// The trace tells whether a connection was there to write to: without one, nothing was sent.
 	var connected atomic.Bool

@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 )
 
 // Config holds a merchant's credentials. See the package comment for where they come from.
@@ -89,7 +91,9 @@ func (k Key) IsZero() bool { return k.b == nil }
 // check looks for every mistake that shows without a network.
 func (c Config) check(now time.Time) error {
 	var problems []error
-	bad := func(field, en, zh string) { problems = append(problems, &ConfigError{field, text{en, zh}}) }
+	bad := func(field, en, zh string) {
+		problems = append(problems, &ConfigError{field, phrase.Text{EN: en, ZH: zh}})
+	}
 
 	if checkMerchantID("", c.MerchantID) != nil {
 		bad("MerchantID", "it is the merchant number (商户号), digits alone", "应为商户号，只含数字")
@@ -148,8 +152,8 @@ func (c Config) checkCertificate(now time.Time, bad func(field, en, zh string)) 
 			"证书与私钥不匹配：请使用同一次下载的 apiclient_cert.pem 与 apiclient_key.pem")
 	}
 	if name := cert.Subject.CommonName; name != c.MerchantID {
-		bad(field, fmt.Sprintf("it is of merchant %q, not of MerchantID", clip(name, 40)),
-			fmt.Sprintf("证书属于商户号 %q，与 MerchantID 不一致", clip(name, 40)))
+		bad(field, fmt.Sprintf("it is of merchant %q, not of MerchantID", phrase.Clip(name, 40)),
+			fmt.Sprintf("证书属于商户号 %q，与 MerchantID 不一致", phrase.Clip(name, 40)))
 	}
 	if day := cert.NotAfter.In(beijing).Format(time.DateOnly); now.After(cert.NotAfter) {
 		bad(field, "it expired on "+day+": make a new one at 商户平台 › 账户中心 › API安全",

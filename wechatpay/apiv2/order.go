@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"github.com/fenhao-pay/fenhao/money"
 )
 
@@ -202,23 +203,23 @@ func (r OrderRequest) check(now time.Time) error {
 	switch r.TradeType {
 	case TradeJSAPI:
 		if r.OpenID == "" && r.SubOpenID == "" {
-			return &RequestError{"openid", text{
-				"JSAPI needs the buyer's openid under the appid of the order", "JSAPI 下单需要用户在该 APPID 下的 openid",
+			return &RequestError{"openid", phrase.Text{
+				EN: "JSAPI needs the buyer's openid under the appid of the order", ZH: "JSAPI 下单需要用户在该 APPID 下的 openid",
 			}}
 		}
 	case TradeNative:
 		if r.ProductID == "" {
-			return &RequestError{"product_id", text{"NATIVE needs the id of the goods", "NATIVE 下单需要商品ID"}}
+			return &RequestError{"product_id", phrase.Text{EN: "NATIVE needs the id of the goods", ZH: "NATIVE 下单需要商品ID"}}
 		}
 	case TradeMWeb:
 		if r.SceneInfo.H5.Type == "" {
-			return &RequestError{"scene_info", text{
-				"MWEB needs H5, with its Type: Wap, IOS or Android", "MWEB 下单需要 H5 场景信息及其类型 Wap、IOS 或 Android",
+			return &RequestError{"scene_info", phrase.Text{
+				EN: "MWEB needs H5, with its Type: Wap, IOS or Android", ZH: "MWEB 下单需要 H5 场景信息及其类型 Wap、IOS 或 Android",
 			}}
 		}
 	case TradeApp:
 	default:
-		return &RequestError{"trade_type", text{"it is JSAPI, NATIVE, MWEB or APP", "应为 JSAPI、NATIVE、MWEB 或 APP"}}
+		return &RequestError{"trade_type", phrase.Text{EN: "it is JSAPI, NATIVE, MWEB or APP", ZH: "应为 JSAPI、NATIVE、MWEB 或 APP"}}
 	}
 	return firstError(
 		checkFen("total_fee", r.Total),
@@ -243,21 +244,21 @@ func (d OrderDetail) encode() (string, error) {
 		return "", nil
 	}
 	if d.CostPrice < 0 {
-		return "", &RequestError{"detail.cost_price", text{"it is negative", "不能为负数"}}
+		return "", &RequestError{"detail.cost_price", phrase.Text{EN: "it is negative", ZH: "不能为负数"}}
 	}
 	if err := checkToken("detail.receipt_id", d.ReceiptID, 0, 32); err != nil {
 		return "", err
 	}
 	if len(d.Goods) == 0 {
-		return "", &RequestError{"detail.goods_detail", text{"it names no goods", "缺少商品"}}
+		return "", &RequestError{"detail.goods_detail", phrase.Text{EN: "it names no goods", ZH: "缺少商品"}}
 	}
 	for i, g := range d.Goods {
 		field := fmt.Sprintf("detail.goods_detail[%d].", i)
 		if g.Quantity < 1 {
-			return "", &RequestError{field + "quantity", text{"it is at least 1", "至少为 1"}}
+			return "", &RequestError{field + "quantity", phrase.Text{EN: "it is at least 1", ZH: "至少为 1"}}
 		}
 		if g.UnitPrice < 0 {
-			return "", &RequestError{field + "price", text{"it is negative", "不能为负数"}}
+			return "", &RequestError{field + "price", phrase.Text{EN: "it is negative", ZH: "不能为负数"}}
 		}
 		if err := firstError(
 			checkToken(field+"goods_id", g.MerchantGoodsID, 1, 32),

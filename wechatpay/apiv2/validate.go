@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"github.com/fenhao-pay/fenhao/money"
 )
 
@@ -21,23 +22,23 @@ import (
 func checkText(field, s string, least, most int) error {
 	switch {
 	case !utf8.ValidString(s):
-		return &RequestError{field, text{"it is not UTF-8: was it cut in the middle of a character?", "不是合法的 UTF-8：是否从字符中间截断？"}}
+		return &RequestError{field, phrase.Text{EN: "it is not UTF-8: was it cut in the middle of a character?", ZH: "不是合法的 UTF-8：是否从字符中间截断？"}}
 	case len(s) < least:
-		return &RequestError{field, text{"it is missing", "不能为空"}}
+		return &RequestError{field, phrase.Text{EN: "it is missing", ZH: "不能为空"}}
 	case len(s) > most:
 		return tooLong(field, s, most)
 	}
 	for _, r := range s {
 		if r > 0xFFFF {
-			return &RequestError{field, text{
-				"it holds a character of 4 bytes, such as an emoji, which WeChat Pay refuses: take it out",
-				"含有 4 字节字符（如表情符号），微信支付不接受：请去掉",
+			return &RequestError{field, phrase.Text{
+				EN: "it holds a character of 4 bytes, such as an emoji, which WeChat Pay refuses: take it out",
+				ZH: "含有 4 字节字符（如表情符号），微信支付不接受：请去掉",
 			}}
 		}
 		if r < ' ' || r == 0x7f || r == 0xFFFE || r == 0xFFFF {
-			return &RequestError{field, text{
-				"it holds a control character, such as a line break: take it out",
-				"含有控制字符（如换行）：请去掉",
+			return &RequestError{field, phrase.Text{
+				EN: "it holds a control character, such as a line break: take it out",
+				ZH: "含有控制字符（如换行）：请去掉",
 			}}
 		}
 	}
@@ -45,26 +46,26 @@ func checkText(field, s string, least, most int) error {
 }
 
 func tooLong(field, s string, most int) error {
-	return &RequestError{field, text{
-		fmt.Sprintf("it has %d bytes, at most %d are allowed (a Chinese character is 3): shorten it at a character", len(s), most),
-		fmt.Sprintf("有 %d 字节，最多 %d 字节（一个汉字占 3 字节）：请按字符截短", len(s), most),
+	return &RequestError{field, phrase.Text{
+		EN: fmt.Sprintf("it has %d bytes, at most %d are allowed (a Chinese character is 3): shorten it at a character", len(s), most),
+		ZH: fmt.Sprintf("有 %d 字节，最多 %d 字节（一个汉字占 3 字节）：请按字符截短", len(s), most),
 	}}
 }
 
 // checkToken checks an identifier: printable ASCII without blanks.
 func checkToken(field, s string, least, most int) error {
 	if s == "" && least > 0 {
-		return &RequestError{field, text{"it is missing", "不能为空"}}
+		return &RequestError{field, phrase.Text{EN: "it is missing", ZH: "不能为空"}}
 	}
 	for i := range len(s) {
 		if s[i] <= ' ' || s[i] > '~' {
-			return &RequestError{field, text{"it holds a blank or a character that is not ASCII", "含有空白或非 ASCII 字符"}}
+			return &RequestError{field, phrase.Text{EN: "it holds a blank or a character that is not ASCII", ZH: "含有空白或非 ASCII 字符"}}
 		}
 	}
 	if len(s) < least || len(s) > most {
-		return &RequestError{field, text{
-			fmt.Sprintf("it has %d characters, %d to %d are allowed", len(s), least, most),
-			fmt.Sprintf("长度为 %d，允许 %d 到 %d", len(s), least, most),
+		return &RequestError{field, phrase.Text{
+			EN: fmt.Sprintf("it has %d characters, %d to %d are allowed", len(s), least, most),
+			ZH: fmt.Sprintf("长度为 %d，允许 %d 到 %d", len(s), least, most),
 		}}
 	}
 	return nil
@@ -76,11 +77,11 @@ func checkAmong(field, s, more string, least, most int) error {
 		c := s[i]
 		if !strings.ContainsRune(more, rune(c)) && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
 			if more == "" {
-				return &RequestError{field, text{"it has digits and letters alone", "只能包含数字和字母"}}
+				return &RequestError{field, phrase.Text{EN: "it has digits and letters alone", ZH: "只能包含数字和字母"}}
 			}
-			return &RequestError{field, text{
-				"only 0-9 A-Z a-z and " + more + " are allowed",
-				"只能包含 0-9 A-Z a-z 和 " + more,
+			return &RequestError{field, phrase.Text{
+				EN: "only 0-9 A-Z a-z and " + more + " are allowed",
+				ZH: "只能包含 0-9 A-Z a-z 和 " + more,
 			}}
 		}
 	}
@@ -92,14 +93,14 @@ func checkAppID(field, s string) error { return checkAmong(field, s, "_-", 1, 32
 // checkPrepayID refuses what is package already: with the prefix twice, the phone would say no more than that it failed.
 func checkPrepayID(field, s string) error {
 	if strings.HasPrefix(s, "prepay_id=") {
-		return &RequestError{field, text{"it is the bare id, without prepay_id=", "应为不带 prepay_id= 前缀的预支付交易会话标识"}}
+		return &RequestError{field, phrase.Text{EN: "it is the bare id, without prepay_id=", ZH: "应为不带 prepay_id= 前缀的预支付交易会话标识"}}
 	}
 	return checkToken(field, s, 1, 64)
 }
 
 func checkMerchantID(field, s string) error {
 	if s == "" || len(s) > 32 || strings.Trim(s, "0123456789") != "" {
-		return &RequestError{field, text{"it is a merchant number, digits alone", "应为商户号，只含数字"}}
+		return &RequestError{field, phrase.Text{EN: "it is a merchant number, digits alone", ZH: "应为商户号，只含数字"}}
 	}
 	return nil
 }
@@ -118,8 +119,8 @@ func checkTransactionID(s string) error { return checkAmong("transaction_id", s,
 func checkOrderNumbers(outTradeNo, transactionID string) error {
 	switch {
 	case outTradeNo != "" && transactionID != "":
-		return &RequestError{"transaction_id", text{
-			"give one number alone, this or out_trade_no", "transaction_id 与 out_trade_no 只能填一个",
+		return &RequestError{"transaction_id", phrase.Text{
+			EN: "give one number alone, this or out_trade_no", ZH: "transaction_id 与 out_trade_no 只能填一个",
 		}}
 	case transactionID != "":
 		return checkTransactionID(transactionID)
@@ -129,9 +130,9 @@ func checkOrderNumbers(outTradeNo, transactionID string) error {
 
 func checkFen(field string, f money.Fen) error {
 	if f < 1 || f > 9_999_999_999 {
-		return &RequestError{field, text{
-			fmt.Sprintf("%d fen is not an amount to pay: it is 1 fen or more, and has at most 10 digits", int64(f)),
-			fmt.Sprintf("%d 分不是有效的金额：至少 1 分，最多 10 位数字", int64(f)),
+		return &RequestError{field, phrase.Text{
+			EN: fmt.Sprintf("%d fen is not an amount to pay: it is 1 fen or more, and has at most 10 digits", int64(f)),
+			ZH: fmt.Sprintf("%d 分不是有效的金额：至少 1 分，最多 10 位数字", int64(f)),
 		}}
 	}
 	return nil
@@ -139,15 +140,15 @@ func checkFen(field string, f money.Fen) error {
 
 func checkCurrency(field, s string) error {
 	if s != "" && s != money.CNY {
-		return &RequestError{field, text{"it is CNY", "只能是 CNY"}}
+		return &RequestError{field, phrase.Text{EN: "it is CNY", ZH: "只能是 CNY"}}
 	}
 	return nil
 }
 
 func checkIP(field, s string) error {
 	if a, err := netip.ParseAddr(s); err != nil || a.Zone() != "" {
-		return &RequestError{field, text{
-			"it is the buyer's IPv4 or IPv6 address, without a port", "应为用户端 IPv4 或 IPv6 地址，不带端口",
+		return &RequestError{field, phrase.Text{
+			EN: "it is the buyer's IPv4 or IPv6 address, without a port", ZH: "应为用户端 IPv4 或 IPv6 地址，不带端口",
 		}}
 	}
 	return nil
@@ -156,16 +157,16 @@ func checkIP(field, s string) error {
 // checkAttach also refuses what would read as fields of a notification: see unambiguous.
 func checkAttach(s string) error {
 	if name := joinedField(s); name != "" {
-		return &RequestError{"attach", text{
-			"it holds &" + name + "=, which is a field of WeChat Pay's own: a notification with it would be refused; use another name",
-			"含有 &" + name + "=，与微信支付自身字段同名，带有它的通知将被拒绝：请换一个名称",
+		return &RequestError{"attach", phrase.Text{
+			EN: "it holds &" + name + "=, which is a field of WeChat Pay's own: a notification with it would be refused; use another name",
+			ZH: "含有 &" + name + "=，与微信支付自身字段同名，带有它的通知将被拒绝：请换一个名称",
 		}}
 	}
 	return checkText("attach", s, 0, 127)
 }
 
 func checkNotifyURL(s string, least int) error {
-	bad := func(en, zh string) error { return &RequestError{"notify_url", text{en, zh}} }
+	bad := func(en, zh string) error { return &RequestError{"notify_url", phrase.Text{EN: en, ZH: zh}} }
 	if s == "" && least == 0 {
 		return nil
 	}
@@ -205,9 +206,9 @@ func checkExpiry(t, now time.Time) error {
 	case t.IsZero():
 		return nil
 	case !t.After(now):
-		return &RequestError{"time_expire", text{"it is in the past: " + formatTime(t), "已过期：" + formatTime(t)}}
+		return &RequestError{"time_expire", phrase.Text{EN: "it is in the past: " + formatTime(t), ZH: "已过期：" + formatTime(t)}}
 	case t.Sub(now) > maxExpiry:
-		return &RequestError{"time_expire", text{"it is more than 15 days away: " + formatTime(t), "超过 15 天：" + formatTime(t)}}
+		return &RequestError{"time_expire", phrase.Text{EN: "it is more than 15 days away: " + formatTime(t), ZH: "超过 15 天：" + formatTime(t)}}
 	}
 	return nil
 }
@@ -216,15 +217,15 @@ func checkExpiry(t, now time.Time) error {
 func (f Fields) check() error {
 	for i := range f {
 		if !isName(f[i].Name) {
-			return &RequestError{clip(f[i].Name, 40), text{"it is not a name of a field", "不是合法的字段名"}}
+			return &RequestError{phrase.Clip(f[i].Name, 40), phrase.Text{EN: "it is not a name of a field", ZH: "不是合法的字段名"}}
 		}
 		if !isText(f[i].Value) {
-			return &RequestError{f[i].Name, text{
-				"it is not UTF-8 or holds a character that XML does not have", "不是合法的 UTF-8，或含有 XML 不允许的字符",
+			return &RequestError{f[i].Name, phrase.Text{
+				EN: "it is not UTF-8 or holds a character that XML does not have", ZH: "不是合法的 UTF-8，或含有 XML 不允许的字符",
 			}}
 		}
 		if i > 0 && f[i].Name == f[i-1].Name {
-			return &RequestError{f[i].Name, text{"it is given twice", "重复"}}
+			return &RequestError{f[i].Name, phrase.Text{EN: "it is given twice", ZH: "重复"}}
 		}
 	}
 	return nil
