@@ -32,13 +32,14 @@ var may = map[string]string{
 	"internal/phrase": "", // sentences
 	"internal/spell":  "", // words
 	// floor 2
-	"wechatpay":       "money wechatpay/bill internal/phrase",
-	"wechatpay/apiv2": "money wechatpay/bill internal/phrase",
-	"wechatpay/bill":  "money",
-	"miniprogram":     "money internal/phrase",
-	"webhook":         "money",
-	"sandbox":         "money", // never wechatpay: two witnesses
-	"internal/pay":    "money", // the rules: no database, no network, no WeChat
+	"wechatpay":                "money wechatpay/bill wechatpay/internal/rules internal/phrase",
+	"wechatpay/apiv2":          "money wechatpay/bill wechatpay/internal/rules internal/phrase",
+	"wechatpay/internal/rules": "money internal/phrase", // what both APIs refuse
+	"wechatpay/bill":           "money",
+	"miniprogram":              "money internal/phrase",
+	"webhook":                  "money",
+	"sandbox":                  "money", // never wechatpay: two witnesses
+	"internal/pay":             "money", // the rules: no database, no network, no WeChat
 	// floor 3
 	"internal/store":    "internal/pay money", // it stores, it doesn't decide
 	"internal/wechat":   "internal/pay wechatpay wechatpay/apiv2 wechatpay/bill miniprogram money",
@@ -57,12 +58,17 @@ var mayNot = map[string]string{
 	"internal/work": "database/sql",
 }
 
-// alone are the packages that others import into their own programs, and what those import: they bring no third-party module along.
-var alone = []string{"money", "wechatpay", "wechatpay/apiv2", "wechatpay/bill", "miniprogram", "webhook", "sandbox", "internal/phrase"}
+// alone are the packages that others import into their own programs, and what those share: they bring no third-party
+// module along.
+var alone = []string{
+	"money", "wechatpay", "wechatpay/apiv2", "wechatpay/bill", "miniprogram", "webhook", "sandbox",
+	"internal/phrase", "wechatpay/internal/rules",
+}
 
 // inMoney are the packages where amounts are reckoned: no floating point.
 var inMoney = []string{
-	"money", "wechatpay", "wechatpay/apiv2", "wechatpay/bill", "webhook", "sandbox", "internal/pay", "internal/store", "internal/wechat",
+	"money", "wechatpay", "wechatpay/apiv2", "wechatpay/bill", "wechatpay/internal/rules", "webhook", "sandbox",
+	"internal/pay", "internal/store", "internal/wechat",
 }
 
 // floats are the exceptions: the package and the function or field, with the reason.

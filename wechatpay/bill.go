@@ -130,7 +130,7 @@ func (c *Client) FundFlowBill(ctx context.Context, r FundFlowBillRequest) (*Fund
 func applyBill[Row, Summary any](ctx context.Context, c *Client, path, date string, q url.Values, limits BillLimits,
 	parse func(io.Reader, bill.Options) *bill.Reader[Row, Summary],
 ) (*Bill[Row, Summary], error) {
-	if err := firstError(checkDate("bill_date", date), c.checkSub()); err != nil {
+	if err := cmp.Or(checkDate("bill_date", date), c.checkSub()); err != nil {
 		return nil, err
 	}
 	var w struct {

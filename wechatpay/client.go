@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/fenhao-pay/fenhao/internal/phrase"
+	"github.com/fenhao-pay/fenhao/wechatpay/internal/rules"
 )
 
 // BaseURL is WeChat Pay's own address, the default of [WithBaseURL].
@@ -95,15 +96,11 @@ func WithBackupURL(address string) Option {
 
 // parseHost reads the address of a server: scheme, host and port alone.
 func parseHost(option, address string) (*url.URL, error) {
-	u, err := url.Parse(address)
-	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil ||
-		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, &ConfigError{option, phrase.Text{
-			EN: "it is http:// or https:// with a host and perhaps a port, and nothing after that",
-			ZH: "应为 http:// 或 https:// 加主机名（可带端口），其后不能有路径",
-		}}
+	u, problem := rules.Server(address)
+	if u == nil {
+		return nil, &ConfigError{option, problem}
 	}
-	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
+	return u, nil
 }
 
 // WithHTTPClient sends requests through a copy of h: for a proxy, tracing, other timeouts. Redirects are never followed

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fenhao-pay/fenhao/internal/phrase"
+	"github.com/fenhao-pay/fenhao/wechatpay/internal/rules"
 )
 
 // publicKeyPrefix begins the id of every WeChat Pay public key. Ids are compared as a whole, prefix included.
@@ -19,7 +20,7 @@ func (c Config) check(now time.Time) (serial string, err error) {
 		problems = append(problems, &ConfigError{field, phrase.Text{EN: en, ZH: zh}})
 	}
 
-	if c.MerchantID == "" || len(c.MerchantID) > 32 || strings.Trim(c.MerchantID, "0123456789") != "" {
+	if !rules.IsMerchantNumber(c.MerchantID) {
 		bad("MerchantID", "it is the merchant number (商户号), digits alone", "应为商户号，只含数字")
 	}
 
@@ -68,7 +69,7 @@ func (c Config) check(now time.Time) (serial string, err error) {
 		bad("PublicKey", "it is missing: download pub_key.pem beside the id on the merchant platform",
 			"缺少微信支付公钥：在商户平台公钥ID旁下载 pub_key.pem")
 	default:
-		if !strings.HasPrefix(c.PublicKeyID, publicKeyPrefix) || !isCode(c.PublicKeyID) || len(c.PublicKeyID) == len(publicKeyPrefix) {
+		if !strings.HasPrefix(c.PublicKeyID, publicKeyPrefix) || !rules.IsCode(c.PublicKeyID) || len(c.PublicKeyID) == len(publicKeyPrefix) {
 			bad("PublicKeyID", "it begins with PUB_KEY_ID_, and the prefix is part of it; a serial of a certificate does not belong here",
 				"须以 PUB_KEY_ID_ 开头且保留前缀；这里不能填证书序列号")
 		}

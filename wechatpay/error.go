@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/fenhao-pay/fenhao/internal/phrase"
+	"github.com/fenhao-pay/fenhao/wechatpay/internal/rules"
 )
 
 var (
@@ -144,7 +145,7 @@ func parseError(status int, header http.Header, body []byte) *Error {
 		return e
 	}
 	var code, message string
-	if json.Unmarshal(v.Code, &code) == nil && isCode(code) {
+	if json.Unmarshal(v.Code, &code) == nil && rules.IsCode(code) {
 		e.Code = normalCode(code)
 	}
 	if json.Unmarshal(v.Message, &message) == nil {
@@ -154,16 +155,6 @@ func parseError(status int, header http.Header, body []byte) *Error {
 		e.Detail = v.Detail
 	}
 	return e
-}
-
-func isCode(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
-			return false
-		}
-	}
-	return s != "" && len(s) <= 64
 }
 
 // normalCode maps the older spellings of a code to the one listed above.

@@ -2,6 +2,7 @@ package wechatpay
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -205,7 +206,7 @@ func (c *Client) encodeOrder(product string, r PrepayRequest) ([]byte, error) {
 	if len(r.Detail.Goods) == 0 {
 		r.Detail.Goods = nil // an empty list is not the same as none
 	}
-	err := firstError(r.check(c.now()), c.checkSub(), c.checkPayer(product, r.OpenID, r.SubOpenID), r.SceneInfo.checkH5(product))
+	err := cmp.Or(r.check(c.now()), c.checkSub(), c.checkPayer(product, r.OpenID, r.SubOpenID), r.SceneInfo.checkH5(product))
 	if err != nil {
 		return nil, err
 	}
@@ -236,14 +237,14 @@ func (c *Client) encodeOrder(product string, r PrepayRequest) ([]byte, error) {
 func (c *Client) checkPayer(product, openID, subOpenID string) error {
 	switch {
 	case product != productJSAPI:
-		return firstError(
+		return cmp.Or(
 			checkUnset("payer.openid", openID == "", "whoever pays is known afterwards", "该产品下单时不指定付款人"),
 			checkUnset("payer.sub_openid", subOpenID == "", "whoever pays is known afterwards", "该产品下单时不指定付款人"),
 		)
 	case subOpenID == "":
 		return checkToken("payer.openid", openID, 1, 128)
 	}
-	return firstError(
+	return cmp.Or(
 		checkUnset("payer.sub_openid", c.provides() && c.sub.AppID != "",
 			"it goes with a SubMerchant that has an AppID, see Client.For", "仅用于带 AppID 的子商户，见 Client.For"),
 		checkUnset("payer.sub_openid", openID == "", "OpenID names the buyer already", "已用 OpenID 指定付款人"),
@@ -269,7 +270,7 @@ func (r PrepayRequest) check(now time.Time) error {
 	if r.Currency != money.CNY {
 		return &RequestError{"amount.currency", phrase.Text{EN: "it is CNY", ZH: "只能是 CNY"}}
 	}
-	return firstError(
+	return cmp.Or(
 		checkAppID("appid", r.AppID),
 		checkText("description", r.Description, 1, 127),
 		checkOutTradeNo(r.OutTradeNo),
@@ -297,7 +298,7 @@ func (d OrderDetail) check() error {
 		if g.UnitPrice < 0 {
 			return &RequestError{field + "unit_price", phrase.Text{EN: "it is negative", ZH: "不能为负数"}}
 		}
-		if err := firstError(
+		if err := cmp.Or(
 			checkToken(field+"merchant_goods_id", g.MerchantGoodsID, 1, 32),
 			checkToken(field+"wechatpay_goods_id", g.WechatpayGoodsID, 0, 32),
 			checkText(field+"goods_name", g.Name, 0, 256),
@@ -328,7 +329,7 @@ func (s SceneInfo) check() error {
 	if err := checkText("scene_info.device_id", s.DeviceID, 0, 32); err != nil || s.Store == (StoreInfo{}) {
 		return err
 	}
-	return firstError(
+	return cmp.Or(
 		checkText("scene_info.store_info.id", s.Store.ID, 1, 32),
 		checkText("scene_info.store_info.name", s.Store.Name, 0, 256),
 		checkText("scene_info.store_info.area_code", s.Store.AreaCode, 0, 32),
@@ -345,21 +346,12 @@ func (s SceneInfo) checkH5(product string) error {
 	if s.H5.Type != "Wap" && s.H5.Type != "iOS" && s.H5.Type != "Android" {
 		return &RequestError{field + ".type", phrase.Text{EN: "it is Wap, iOS or Android, and an H5 order needs it", ZH: "H5 下单必填，取值 Wap、iOS 或 Android"}}
 	}
-	return firstError(
+	return cmp.Or(
 		checkText(field+".app_name", s.H5.AppName, 0, 64),
 		checkToken(field+".app_url", s.H5.AppURL, 0, 128),
 		checkToken(field+".bundle_id", s.H5.BundleID, 0, 128),
 		checkToken(field+".package_name", s.H5.PackageName, 0, 128),
 	)
-}
-
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // PayParameters signs what the phone gives to wx.requestPayment or WeixinJSBridge, with a fresh time and nonce. Call it

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/fenhao-pay/fenhao/internal/phrase"
+	"github.com/fenhao-pay/fenhao/wechatpay/internal/rules"
 )
 
 const (
@@ -270,7 +271,7 @@ func headerValues(header http.Header, name string) []string {
 }
 
 // isShownSerial reports whether s is shaped like a serial or an id, so that it may be looked up and shown.
-func isShownSerial(s string) bool { return isCode(s) }
+func isShownSerial(s string) bool { return rules.IsCode(s) }
 
 func (s signature) fail(en, zh string) error {
 	return &SignatureError{Serial: s.serial, problem: phrase.Text{EN: en, ZH: zh}}

@@ -156,7 +156,7 @@ const refundsPath = "/v3/refund/domestic/refunds"
 //
 // Source: vendor manual, "申请退款".
 func (c *Client) Refund(ctx context.Context, r RefundRequest) (*Refund, error) {
-	if err := firstError(r.check(), c.checkSub()); err != nil {
+	if err := cmp.Or(r.check(), c.checkSub()); err != nil {
 		return nil, fmt.Errorf("refund: %w", err)
 	}
 	w := refundRequestJSON{
@@ -200,7 +200,7 @@ func (r RefundRequest) check() error {
 			ZH: "请在 transaction_id 与 out_trade_no 中二选一",
 		}}
 	}
-	err := firstError(checkOutRefundNo(r.OutRefundNo), checkAmount("amount.refund", r.Amount), checkAmount("amount.total", r.Total),
+	err := cmp.Or(checkOutRefundNo(r.OutRefundNo), checkAmount("amount.refund", r.Amount), checkAmount("amount.total", r.Total),
 		checkText("reason", r.Reason, 0, 80))
 	switch {
 	case err != nil:
@@ -222,7 +222,7 @@ func (r RefundRequest) check() error {
 	if err == nil && r.NotifyURL != "" {
 		err = checkNotifyURL(r.NotifyURL)
 	}
-	return firstError(err, r.checkParts())
+	return cmp.Or(err, r.checkParts())
 }
 
 // checkParts checks the lists.
@@ -252,7 +252,7 @@ func (r RefundRequest) checkParts() error {
 		if g.UnitPrice < 0 || g.RefundAmount < 0 {
 			return &RequestError{field + "refund_amount", phrase.Text{EN: "neither it nor the price is negative", ZH: "金额与单价不能为负数"}}
 		}
-		if err := firstError(
+		if err := cmp.Or(
 			checkToken(field+"merchant_goods_id", g.MerchantGoodsID, 1, 32),
 			checkToken(field+"wechatpay_goods_id", g.WechatpayGoodsID, 0, 32),
 			checkText(field+"goods_name", g.Name, 0, 256),
@@ -273,7 +273,7 @@ func checkOutRefundNo(s string) error { return checkNumber("out_refund_no", s, "
 //
 // Source: vendor manual, "查询单笔退款（通过商户退款单号）".
 func (c *Client) QueryRefund(ctx context.Context, outRefundNo string) (*Refund, error) {
-	if err := firstError(checkOutRefundNo(outRefundNo), c.checkSub()); err != nil {
+	if err := cmp.Or(checkOutRefundNo(outRefundNo), c.checkSub()); err != nil {
 		return nil, fmt.Errorf("query a refund: %w", err)
 	}
 	resp, err := c.exchange(ctx, http.MethodGet, refundsPath+"/"+url.PathEscape(outRefundNo), c.subQuery(nil), FieldKey{}, nil, nil)
@@ -315,7 +315,7 @@ type AbnormalRefundRequest struct {
 //
 // Source: vendor manual, "发起异常退款".
 func (c *Client) ApplyAbnormalRefund(ctx context.Context, r AbnormalRefundRequest) (*Refund, error) {
-	if err := firstError(r.check(), c.checkSub()); err != nil {
+	if err := cmp.Or(r.check(), c.checkSub()); err != nil {
 		return nil, fmt.Errorf("abnormal refund: %w", err)
 	}
 	w := struct {
@@ -352,12 +352,12 @@ func (r AbnormalRefundRequest) check() error {
 	if id != nil {
 		id = &RequestError{"refund_id", phrase.Text{EN: "it is WeChat Pay's number, digits and letters alone", ZH: "应为微信支付退款单号"}}
 	}
-	if err := firstError(id, checkOutRefundNo(r.OutRefundNo)); err != nil {
+	if err := cmp.Or(id, checkOutRefundNo(r.OutRefundNo)); err != nil {
 		return err
 	}
 	switch r.Type {
 	case AbnormalToUser:
-		return firstError(
+		return cmp.Or(
 			checkToken("bank_type", r.BankType, 1, 16),
 			checkToken("bank_account", r.BankAccount, 1, 64),
 			checkText("real_name", r.RealName, 1, 214),

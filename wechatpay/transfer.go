@@ -108,7 +108,7 @@ const transfersPath = "/v3/fund-app/mch-transfer/transfer-bills"
 //
 // Source: vendor manual, "发起转账".
 func (c *Client) Transfer(ctx context.Context, r TransferRequest) (*Transfer, error) {
-	if err := firstError(r.check(), c.checkNoSub()); err != nil {
+	if err := cmp.Or(r.check(), c.checkNoSub()); err != nil {
 		return nil, fmt.Errorf("transfer: %w", err)
 	}
 	w := struct {
@@ -134,7 +134,7 @@ func (c *Client) Transfer(ctx context.Context, r TransferRequest) (*Transfer, er
 //
 // Source: vendor manual, "商户单号查询转账单".
 func (c *Client) QueryTransfer(ctx context.Context, outBillNo string) (*Transfer, error) {
-	if err := firstError(checkOutBillNo(outBillNo), c.checkNoSub()); err != nil {
+	if err := cmp.Or(checkOutBillNo(outBillNo), c.checkNoSub()); err != nil {
 		return nil, fmt.Errorf("query a transfer: %w", err)
 	}
 	return c.transfer(ctx, "query transfer", http.MethodGet, transfersPath+"/out-bill-no/"+outBillNo, FieldKey{}, nil, outBillNo, "")
@@ -144,7 +144,7 @@ func (c *Client) QueryTransfer(ctx context.Context, outBillNo string) (*Transfer
 //
 // Source: vendor manual, "微信单号查询转账单".
 func (c *Client) QueryTransferBill(ctx context.Context, transferBillNo string) (*Transfer, error) {
-	if err := firstError(checkNumber("transfer_bill_no", transferBillNo, "", 1, 64), c.checkNoSub()); err != nil {
+	if err := cmp.Or(checkNumber("transfer_bill_no", transferBillNo, "", 1, 64), c.checkNoSub()); err != nil {
 		return nil, fmt.Errorf("query a transfer: %w", err)
 	}
 	path := transfersPath + "/transfer-bill-no/" + transferBillNo
@@ -156,7 +156,7 @@ func (c *Client) QueryTransferBill(ctx context.Context, transferBillNo string) (
 //
 // Source: vendor manual, "撤销转账".
 func (c *Client) CancelTransfer(ctx context.Context, outBillNo string) (*Transfer, error) {
-	if err := firstError(checkOutBillNo(outBillNo), c.checkNoSub()); err != nil {
+	if err := cmp.Or(checkOutBillNo(outBillNo), c.checkNoSub()); err != nil {
 		return nil, fmt.Errorf("cancel a transfer: %w", err)
 	}
 	path := transfersPath + "/out-bill-no/" + outBillNo + "/cancel"
@@ -193,7 +193,7 @@ func (c *Client) checkNoSub() error {
 }
 
 func (r TransferRequest) check() error {
-	err := firstError(
+	err := cmp.Or(
 		checkAppID("appid", r.AppID),
 		checkOutBillNo(r.OutBillNo),
 		checkNumber("transfer_scene_id", r.SceneID, "", 1, 36),
@@ -216,7 +216,7 @@ func (r TransferRequest) check() error {
 	}
 	for i, p := range r.Reports {
 		field := fmt.Sprintf("transfer_scene_report_infos[%d].", i)
-		err = firstError(err, checkText(field+"info_type", p.Type, 1, 3*32), checkText(field+"info_content", p.Content, 1, 3*128))
+		err = cmp.Or(err, checkText(field+"info_type", p.Type, 1, 3*32), checkText(field+"info_content", p.Content, 1, 3*128))
 	}
 	return err
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/fenhao-pay/fenhao/internal/phrase"
+	"github.com/fenhao-pay/fenhao/wechatpay/internal/rules"
 )
 
 // ErrBadBill is matched by the error of a bill whose bytes are not those that WeChat Pay announced, are no gzip, or exceed
@@ -120,19 +121,16 @@ func (c *Client) DownloadFundFlow(ctx context.Context, r FundFlowBillRequest) (i
 }
 
 func (c *Client) bill(ctx context.Context, path, date string, what Field, t SignType, most int64) (io.ReadCloser, error) {
-	day, err := time.Parse(time.DateOnly, date)
-	if err != nil {
-		return nil, &RequestError{"bill_date", phrase.Text{
-			EN: "it is a day of Beijing time such as 2026-11-19", ZH: "应为北京时间的日期，例如 2026-11-19",
-		}}
+	if err := refuse("bill_date", rules.Day(date)); err != nil {
+		return nil, err
 	}
-	if date >= c.now().In(beijing).Format(time.DateOnly) {
+	if date >= c.now().In(rules.Beijing).Format(time.DateOnly) {
 		return nil, &RequestError{"bill_date", phrase.Text{
 			EN: "the day is not over in Beijing: its bill is made on the next one, after 9:00",
 			ZH: "该日尚未结束（北京时间）：账单在次日 9:00 后生成",
 		}}
 	}
-	request, err := c.seal("", Fields{{"bill_date", day.Format("20060102")}, {"tar_type", "GZIP"}, what}, t)
+	request, err := c.seal("", Fields{{"bill_date", strings.ReplaceAll(date, "-", "")}, {"tar_type", "GZIP"}, what}, t)
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/fenhao-pay/fenhao/internal/phrase"
+	"github.com/fenhao-pay/fenhao/wechatpay/internal/rules"
 )
 
 // BaseURL is WeChat Pay's own address, the default of [WithBaseURL].
@@ -42,13 +43,9 @@ type Option func(*Client) error
 // WithBaseURL sends all requests to another server, such as a sandbox: scheme, host and port alone.
 func WithBaseURL(address string) Option {
 	return func(c *Client) error {
-		u, err := url.Parse(address)
-		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil ||
-			strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-			return &ConfigError{"WithBaseURL", phrase.Text{
-				EN: "it is http:// or https:// with a host and perhaps a port, and nothing after that",
-				ZH: "应为 http:// 或 https:// 加主机名（可带端口），其后不能有路径",
-			}}
+		u, problem := rules.Server(address)
+		if u == nil {
+			return &ConfigError{"WithBaseURL", problem}
 		}
 		c.base = u.Scheme + "://" + u.Host
 		return nil

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/fenhao-pay/fenhao/internal/phrase"
+	"github.com/fenhao-pay/fenhao/wechatpay/internal/rules"
 )
 
 var (
@@ -174,7 +175,7 @@ func transportError(f Fields) *Error {
 // businessError is the error of result_code FAIL.
 func businessError(f Fields) *Error {
 	e := &Error{Level: LevelBusiness, Status: http.StatusOK, Code: CodeReturnFail, Message: phrase.Clip(f.find("err_code_des"), 1024)}
-	if code := f.find("err_code"); isCode(code) {
+	if code := f.find("err_code"); rules.IsCode(code) {
 		e.Code = normalCode(code)
 	}
 	return e
@@ -227,16 +228,6 @@ var returnTexts = []struct {
 	{"system error", CodeSystemError},
 	{"system busy", CodeSystemError},
 	{"systemerror", CodeSystemError},
-}
-
-func isCode(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
-			return false
-		}
-	}
-	return s != "" && len(s) <= 64
 }
 
 // normalCode maps the spellings of a code that differ in case and underscores to the one listed above.

@@ -2,6 +2,7 @@ package apiv2
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"github.com/fenhao-pay/fenhao/money"
+	"github.com/fenhao-pay/fenhao/wechatpay/internal/rules"
 )
 
 // TradeType is the way in which an order is paid.
@@ -221,7 +223,7 @@ func (r OrderRequest) check(now time.Time) error {
 	default:
 		return &RequestError{"trade_type", phrase.Text{EN: "it is JSAPI, NATIVE, MWEB or APP", ZH: "应为 JSAPI、NATIVE、MWEB 或 APP"}}
 	}
-	return firstError(
+	return cmp.Or(
 		checkFen("total_fee", r.Total),
 		checkCurrency("fee_type", r.Currency),
 		checkText("body", r.Description, 1, 127),
@@ -260,7 +262,7 @@ func (d OrderDetail) encode() (string, error) {
 		if g.UnitPrice < 0 {
 			return "", &RequestError{field + "price", phrase.Text{EN: "it is negative", ZH: "不能为负数"}}
 		}
-		if err := firstError(
+		if err := cmp.Or(
 			checkToken(field+"goods_id", g.MerchantGoodsID, 1, 32),
 			checkToken(field+"wxpay_goods_id", g.WechatpayGoodsID, 0, 32),
 			checkText(field+"goods_name", g.Name, 0, 256),
@@ -277,7 +279,7 @@ func (s SceneInfo) encode() (string, error) {
 		return "", nil
 	}
 	if s.H5 != (H5Info{}) {
-		if err := firstError(
+		if err := cmp.Or(
 			checkToken("scene_info.h5_info.type", s.H5.Type, 1, 32),
 			checkToken("scene_info.h5_info.wap_url", s.H5.WapURL, 0, 256),
 			checkText("scene_info.h5_info.wap_name", s.H5.WapName, 0, 256),
@@ -289,7 +291,7 @@ func (s SceneInfo) encode() (string, error) {
 		}
 	}
 	if s.Store != (StoreInfo{}) {
-		if err := firstError(
+		if err := cmp.Or(
 			checkText("scene_info.store_info.id", s.Store.ID, 1, 32),
 			checkText("scene_info.store_info.name", s.Store.Name, 0, 256),
 			checkText("scene_info.store_info.area_code", s.Store.AreaCode, 0, 32),
@@ -311,7 +313,7 @@ func encodeJSON(field string, v any, most int) (string, error) {
 	}
 	s := string(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
 	if len(s) > most {
-		return "", tooLong(field, s, most)
+		return "", refuse(field, rules.TooLong(s, most))
 	}
 	return s, nil
 }

@@ -1,6 +1,7 @@
 package apiv2
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -113,7 +114,7 @@ func (c *Client) Refund(ctx context.Context, r RefundRequest) (*Refund, error) {
 
 // fields checks r and spells it for WeChat Pay.
 func (r RefundRequest) fields() (Fields, error) {
-	if err := firstError(
+	if err := cmp.Or(
 		checkOrderNumbers(r.OutTradeNo, r.TransactionID),
 		checkOutRefundNo(r.OutRefundNo),
 		checkFen("total_fee", r.Total),

@@ -1,6 +1,7 @@
 package apiv2
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/md5" // WeChat Pay's choice; HMAC-SHA256 is ours
 	"crypto/sha256"
@@ -150,7 +151,7 @@ type PayParameters struct {
 //
 // Source: v2 manual, "小程序调起支付" (chapter 7_7).
 func (c Credentials) PayParameters(appID, prepayID string, at time.Time, nonce string) (PayParameters, error) {
-	if err := firstError(c.check(), checkAppID("appId", appID), checkPrepayID("prepay_id", prepayID)); err != nil {
+	if err := cmp.Or(c.check(), checkAppID("appId", appID), checkPrepayID("prepay_id", prepayID)); err != nil {
 		return PayParameters{}, err
 	}
 	p := PayParameters{
@@ -182,7 +183,7 @@ type AppParameters struct {
 //
 // Source: v2 manual, "APP调起支付" (chapter 9_12).
 func (c Credentials) AppParameters(appID, partnerID, prepayID string, at time.Time, nonce string) (AppParameters, error) {
-	if err := firstError(c.check(), checkAppID("appid", appID), checkMerchantID("partnerid", partnerID),
+	if err := cmp.Or(c.check(), checkAppID("appid", appID), checkMerchantID("partnerid", partnerID),
 		checkPrepayID("prepayid", prepayID)); err != nil {
 		return AppParameters{}, err
 	}
