@@ -7,25 +7,18 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
-	"runtime"
-	"runtime/debug"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"github.com/fenhao-pay/fenhao/wechatpay/internal/rules"
+	"github.com/fenhao-pay/fenhao/wechatpay/internal/transport"
 )
 
 // BaseURL is WeChat Pay's own address, the default of [WithBaseURL].
@@ -181,36 +174,12 @@ func NewClient(c Config, opts ...Option) (*Client, error) {
 	}
 	client.credentials = Credentials{c.MerchantID, serial, c.PrivateKey}
 
-	var h http.Client
-	if client.http == nil {
-		h = http.Client{Timeout: 15 * time.Second, Transport: newTransport()}
-	} else {
-		h = *client.http
-	}
-	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	h.Jar = nil
-	client.http = &h
-
+	client.http = transport.Client(client.http)
 	client.keys = newPlatformKeys(client, c)
 	if err := client.keys.preset(client.preset); err != nil {
 		return nil, err
 	}
 	return client, nil
-}
-
-func newTransport() *http.Transport {
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:   5 * time.Second,
-		ResponseHeaderTimeout: 12 * time.Second,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   64,
-		// WeChat Pay closes idle connections after 8 s. A POST on a connection that dies under it has an unknown
-		// outcome, so ours are closed first.
-		IdleConnTimeout: 7 * time.Second,
-	}
 }
 
 // Response is a verified answer.
@@ -311,10 +280,7 @@ func (c *Client) send(ctx context.Context, r call) (*answer, error) {
 func readAnswer(resp *http.Response) (*answer, error) {
 	a := &answer{status: resp.StatusCode, header: resp.Header}
 	var err error
-	a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err == nil && len(a.body) > maxAnswer {
-		err = fmt.Errorf("the answer is longer than %d bytes", maxAnswer)
-	}
+	a.body, err = transport.ReadAll(resp, maxAnswer)
 	if err != nil {
 		return nil, uncertain(fmt.Errorf("read the answer (status %d): %w", a.status, err))
 	}
@@ -350,12 +316,9 @@ func (c *Client) openAt(ctx context.Context, h *http.Client, at *host, r call) (
 	if r.query != "" {
 		address += "?" + r.query
 	}
-	// The trace tells whether a connection was there to write to: without one, nothing was sent.
-	var connected atomic.Bool
-	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
-	req, err := http.NewRequestWithContext(traced, r.method, address, bytes.NewReader(r.body))
+	req, err := http.NewRequestWithContext(ctx, r.method, address, bytes.NewReader(r.body))
 	if err != nil {
-		return nil, notSent(fmt.Errorf("%s request: %w", r.method, withoutURL(err)))
+		return nil, notSent(fmt.Errorf("%s request: %w", r.method, transport.WithoutURL(err)))
 	}
 	signed := r.signed
 	if signed == nil {
@@ -371,7 +334,7 @@ func (c *Client) openAt(ctx context.Context, h *http.Client, at *host, r call) (
 		req.Header.Set("Accept", "*/*")
 		req.Header.Set("Accept-Encoding", "identity") // gzip is part of the file, not of the transport
 	}
-	req.Header.Set("User-Agent", userAgent())
+	req.Header["User-Agent"] = transport.UserAgent()
 	if serial := cmp.Or(r.serial, c.keys.publicID); serial != "" {
 		req.Header.Set("Wechatpay-Serial", serial)
 	}
@@ -385,11 +348,10 @@ func (c *Client) openAt(ctx context.Context, h *http.Client, at *host, r call) (
 	}
 
 	start := time.Now()
-	resp, err := h.Do(req)
+	resp, unsent, err := transport.Do(h, req)
 	if err != nil {
-		err = withoutURL(err)
 		c.log.DebugContext(ctx, "wechat pay request", "method", r.method, "host", at.url.Host, "path", r.path, "error", err, "took", time.Since(start))
-		if !connected.Load() && neverConnected(h.Transport, err) {
+		if unsent {
 			return nil, &outcomeError{kind: ErrNotSent, cause: err, network: true}
 		}
 		return nil, &outcomeError{kind: ErrUncertain, cause: err, network: true}
@@ -397,25 +359,6 @@ func (c *Client) openAt(ctx context.Context, h *http.Client, at *host, r call) (
 	c.log.DebugContext(ctx, "wechat pay request", "method", r.method, "host", at.url.Host, "path", r.path, "status", resp.StatusCode,
 		"request_id", phrase.Clip(resp.Header.Get("Request-Id"), 128), "took", time.Since(start))
 	return resp, nil
-}
-
-// neverConnected reports whether err proves that no connection came about, given that the trace saw none. A transport
-// of the caller's own may hide connections from the trace, so there the error itself must be one of dialling.
-func neverConnected(t http.RoundTripper, err error) bool {
-	if _, ours := t.(*http.Transport); ours || t == nil {
-		return true
-	}
-	var dial *net.OpError
-	return errors.As(err, &dial) && dial.Op == "dial"
-}
-
-// withoutURL takes the address out of an error of net/http.
-func withoutURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
-	}
-	return err
 }
 
 func notSent(cause error) error { return &outcomeError{kind: ErrNotSent, cause: cause} }
@@ -430,17 +373,3 @@ type outcomeError struct {
 
 func (e *outcomeError) Error() string   { return e.kind.Error() + ": " + e.cause.Error() }
 func (e *outcomeError) Unwrap() []error { return []error{e.kind, e.cause} }
-
-// userAgent is required by WeChat Pay. It names the version of this module that the program was built with.
-var userAgent = sync.OnceValue(func() string {
-	const module = "github.com/fenhao-pay/fenhao"
-	version := "devel"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, m := range append(info.Deps, &info.Main) {
-			if m.Path == module && m.Version != "" && m.Version != "(devel)" {
-				version = m.Version
-			}
-		}
-	}
-	return fmt.Sprintf("fenhao/%s (%s; %s) %s", version, runtime.GOOS, runtime.GOARCH, runtime.Version())
-})

@@ -7,22 +7,15 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/http/httptrace"
-	"net/url"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"github.com/fenhao-pay/fenhao/wechatpay/internal/rules"
+	"github.com/fenhao-pay/fenhao/wechatpay/internal/transport"
 )
 
 // BaseURL is WeChat Pay's own address, the default of [WithBaseURL].
@@ -141,23 +134,17 @@ func NewClient(c Config, opts ...Option) (*Client, error) {
 
 // connect makes the two HTTP clients, with and without the certificate.
 func (c *Client) connect(config Config) {
-	h := http.Client{Timeout: 15 * time.Second, Transport: newTransport()}
-	if c.http != nil {
-		h = *c.http
-	}
-	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	h.Jar = nil
-	c.http = &h
+	c.http = transport.Client(c.http)
 
-	certified := h
-	t, standard := h.Transport.(*http.Transport)
+	certified := *c.http
+	t, standard := certified.Transport.(*http.Transport)
 	switch {
 	case !config.hasCertificate():
-		if !standard && h.Transport != nil || strings.HasPrefix(c.base, "http:") {
+		if !standard && certified.Transport != nil || strings.HasPrefix(c.base, "http:") {
 			c.certified = &certified // which presents its own, or can't present any
 		}
 		return
-	case h.Transport == nil:
+	case certified.Transport == nil:
 		t = http.DefaultTransport.(*http.Transport)
 		fallthrough
 	case standard:
@@ -169,21 +156,6 @@ func (c *Client) connect(config Config) {
 		certified.Transport = t
 	}
 	c.certified = &certified
-}
-
-func newTransport() *http.Transport {
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:   5 * time.Second,
-		ResponseHeaderTimeout: 12 * time.Second,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   64,
-		// WeChat Pay closes idle connections after 8 s. A POST on a connection that dies under it has an unknown
-		// outcome, so ours are closed first.
-		IdleConnTimeout: 7 * time.Second,
-	}
 }
 
 // Response is a verified answer of success.
@@ -218,7 +190,7 @@ func (c *Client) do(ctx context.Context, path, appID string, fields Fields) (*Re
 		return nil, err
 	}
 	defer resp.Body.Close()
-	body, err := readAll(resp, maxAnswer)
+	body, err := transport.ReadAll(resp, maxAnswer)
 	if err != nil {
 		return nil, uncertain(fmt.Errorf("read the answer (status %d): %w", resp.StatusCode, err))
 	}
@@ -227,19 +199,6 @@ func (c *Client) do(ctx context.Context, path, appID string, fields Fields) (*Re
 		return nil, err
 	}
 	return &Response{answer, body}, nil
-}
-
-// readAll reads an answer up to most bytes.
-func readAll(resp *http.Response, most int64) ([]byte, error) {
-	var b bytes.Buffer
-	if n := resp.ContentLength; n > 0 && n <= most {
-		b.Grow(int(n) + bytes.MinRead) // with room to find the end
-	}
-	n, err := b.ReadFrom(io.LimitReader(resp.Body, most+1))
-	if err == nil && n > most {
-		err = fmt.Errorf("the answer is longer than %d bytes", most)
-	}
-	return b.Bytes(), err
 }
 
 // sealed is a request that was signed, and what its answer must agree with.
@@ -361,31 +320,27 @@ func (c *Client) send(ctx context.Context, h *http.Client, path string, body []b
 	if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#") {
 		return nil, &RequestError{"path", phrase.Text{EN: "it begins with / and holds no query", ZH: "须以 / 开头且不含查询串"}}
 	}
-	// The trace tells whether a connection was there to write to: without one, nothing was sent.
-	var connected atomic.Bool
-	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
-	req, err := http.NewRequestWithContext(traced, http.MethodPost, c.base+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, notSent(fmt.Errorf("POST request: %w", withoutURL(err)))
+		return nil, notSent(fmt.Errorf("POST request: %w", transport.WithoutURL(err)))
 	}
 	req.Header["Content-Type"] = contentType
-	req.Header["User-Agent"] = userAgent()
+	req.Header["User-Agent"] = transport.UserAgent()
 	if err := ctx.Err(); err != nil {
 		return nil, notSent(err)
 	}
 
 	start := time.Now()
-	resp, err := h.Do(req)
+	resp, unsent, err := transport.Do(h, req)
 	if c.log.Enabled(ctx, slog.LevelDebug) {
 		status := 0
 		if err == nil {
 			status = resp.StatusCode
 		}
-		c.log.DebugContext(ctx, "wechat pay request", "path", path, "status", status, "error", withoutURL(err), "took", time.Since(start))
+		c.log.DebugContext(ctx, "wechat pay request", "path", path, "status", status, "error", err, "took", time.Since(start))
 	}
 	if err != nil {
-		err = withoutURL(err)
-		if !connected.Load() && neverConnected(h.Transport, err) {
+		if unsent {
 			return nil, notSent(err)
 		}
 		return nil, uncertain(err)
@@ -394,36 +349,3 @@ func (c *Client) send(ctx context.Context, h *http.Client, path string, body []b
 }
 
 var contentType = []string{"text/xml; charset=utf-8"}
-
-// neverConnected reports whether err proves that no connection came about, given that the trace saw none. A transport
-// of the caller's own may hide connections from the trace, so there the error itself must be one of dialling.
-func neverConnected(t http.RoundTripper, err error) bool {
-	if _, ours := t.(*http.Transport); ours || t == nil {
-		return true
-	}
-	var dial *net.OpError
-	return errors.As(err, &dial) && dial.Op == "dial"
-}
-
-// withoutURL takes the address out of an error of net/http.
-func withoutURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
-	}
-	return err
-}
-
-// userAgent names the version of this module that the program was built with.
-var userAgent = sync.OnceValue(func() []string {
-	const module = "github.com/fenhao-pay/fenhao"
-	version := "devel"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, m := range append(info.Deps, &info.Main) {
-			if m.Path == module && m.Version != "" && m.Version != "(devel)" {
-				version = m.Version
-			}
-		}
-	}
-	return []string{fmt.Sprintf("fenhao/%s (%s; %s) %s", version, runtime.GOOS, runtime.GOARCH, runtime.Version())}
-})
