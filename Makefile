@@ -10,10 +10,10 @@ VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 COMMIT      ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
 .DEFAULT_GOAL := help
-.PHONY: help build run check fmt format vet lint race test browser interop bench fuzz vuln
+.PHONY: help build run check fmt format vet lint race test browser interop libcrypto bench fuzz vuln
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## the program, as ./fenhao
 	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION) -X main.commit=$(COMMIT)' -o fenhao ./cmd/fenhao
@@ -21,7 +21,7 @@ build: ## the program, as ./fenhao
 run: ## start everything here: service, WeChat emulator, sample shop
 	go run ./cmd/fenhao dev
 
-check: fmt vet lint race browser interop ## all that CI runs: format, vet, lint, tests with the race detector, browser, interop
+check: fmt vet lint race browser interop libcrypto ## all that CI runs: format, vet, lint, all tests, the Go ones with the race detector
 
 test: ## the Go tests, quickly
 	go test ./...
@@ -36,7 +36,11 @@ interop: test/interop/node/node_modules ## other people's SDKs agree with ours a
 	cd test/interop && go vet ./... && go test ./...
 	cd test/interop/node && npm test | awk '{ print } /^(#|ℹ) tests [1-9]/ { ran = 1 } END { if (!ran) print "no test ran"; exit !ran }'
 
-bench: ## our SDK beside others' in one run: medians and ratios (COUNT=10 for more)
+libcrypto: ## a build with the tag libcrypto: OpenSSL signs as Go does
+	go vet -tags libcrypto ./...
+	go test -tags libcrypto ./internal/libcrypto
+
+bench: ## our SDKs beside others' in one run: medians and ratios (COUNT=30, TAGS=libcrypto)
 	bench/run.sh
 
 fmt: ## fails where gofmt would change something
@@ -46,8 +50,9 @@ fmt: ## fails where gofmt would change something
 format: ## let gofmt change it
 	gofmt -w .
 
-vet: ## go vet
+vet: ## go vet, with the module of the benchmarks
 	go vet ./...
+	cd bench && go vet ./...
 
 lint: ## staticcheck
 	go run $(STATICCHECK) ./...

@@ -18,6 +18,7 @@ import (
 	"github.com/wechatpay-apiv3/wechatpay-go/services/payments"
 	"github.com/wechatpay-apiv3/wechatpay-go/services/payments/jsapi"
 
+	"github.com/fenhao-pay/fenhao/internal/libcrypto"
 	"github.com/fenhao-pay/fenhao/wechatpay"
 )
 
@@ -59,16 +60,26 @@ func newGopay(b *testing.B, w wire) *gopayv3.ClientV3 {
 	return c
 }
 
-// keys are the ways in which our SDK signs.
-func keys(b *testing.B) map[string]crypto.Signer {
-	return map[string]crypto.Signer{"fenhao": merchantKey}
+// hand is a way in which our SDK signs.
+type hand struct {
+	name string
+	key  crypto.Signer
+}
+
+// hands are Go and, built with the tag libcrypto, OpenSSL.
+func hands() []hand {
+	all := []hand{{"fenhao", merchantKey}}
+	if key, name := libcrypto.Signer(merchantKey); name != "Go" {
+		all = append(all, hand{"fenhao with " + name, key})
+	}
+	return all
 }
 
 func BenchmarkV3Order(b *testing.B) {
 	w := wire{signed(`{"prepay_id":"` + prepayID + `"}`)}
-	for name, key := range keys(b) {
-		client := newFenhao(b, key, w)
-		measure(b, name, prepayID, func() (string, error) {
+	for _, h := range hands() {
+		client := newFenhao(b, h.key, w)
+		measure(b, h.name, prepayID, func() (string, error) {
 			return client.Prepay(context.Background(), wechatpay.PrepayRequest{AppID: appID, OpenID: openID, OutTradeNo: number,
 				Description: description, Total: total, NotifyURL: notifyURL})
 		})
@@ -102,9 +113,9 @@ func BenchmarkV3Order(b *testing.B) {
 
 func BenchmarkV3Pay(b *testing.B) {
 	const want = "prepay_id=" + prepayID
-	for name, key := range keys(b) {
-		client := newFenhao(b, key, wire{})
-		measure(b, name, want, func() (string, error) {
+	for _, h := range hands() {
+		client := newFenhao(b, h.key, wire{})
+		measure(b, h.name, want, func() (string, error) {
 			p, err := client.PayParameters(appID, prepayID)
 			return p.Package, err
 		})

@@ -23,7 +23,11 @@ const (
 	kindPerson       = "person"
 	kindCode         = "code"
 	kindOrder        = "order"
+	kindRefund       = "refund"
+	kindTransfer     = "transfer"
 	kindNotification = "notification"
+	kindSettings     = "settings"
+	kindLink         = "link"
 	kindFault        = "fault"
 	kindClock        = "clock"
 	kindReset        = "reset"
@@ -148,8 +152,18 @@ func (s *Sandbox) reread(path string) (*os.File, error) {
 	}
 	// A process that ended between a payment and its notification leaves a payment that nobody would hear of.
 	for _, o := range s.books.orders {
-		if o.State == StateSuccess && !s.notifications.announced[orderKey{o.MerchantID, o.OutTradeNo}] {
+		if o.paid() && !s.notifications.announced[occurrence{"TRANSACTION.SUCCESS", o.MerchantID, o.OutTradeNo, ""}] {
 			s.announce(*o)
+		}
+	}
+	for _, r := range s.books.refunds {
+		// Likewise a refund and its order.
+		if o := s.books.numbers[orderKey{r.MerchantID, r.OutTradeNo}]; o.State == StateSuccess {
+			o.State = StateRefund
+		}
+		event := refundEvents[r.status()].name
+		if !s.notifications.announced[occurrence{event, r.MerchantID, r.OutTradeNo, r.OutRefundNo}] {
+			s.announceRefund(*r)
 		}
 	}
 	for _, n := range s.notifications.all {
@@ -224,6 +238,14 @@ func (s *Sandbox) take(l line) error {
 		})
 	case kindOrder:
 		return into(l, s.books.put)
+	case kindRefund:
+		return into(l, s.books.putRefund)
+	case kindTransfer:
+		return into(l, s.books.putTransfer)
+	case kindLink:
+		return into(l, func(one billLink) { s.links.add(one, s.now()) })
+	case kindSettings:
+		return into(l, func(to Settings) { s.settings = to })
 	case kindNotification:
 		return into(l, func(n notification) { s.notifications.restore(&n) })
 	case kindFault:
@@ -272,9 +294,19 @@ func (s *Sandbox) rewrite(path string) (*os.File, error) {
 	for _, o := range s.books.orders {
 		put(kindOrder, o)
 	}
+	for _, r := range s.books.refunds {
+		put(kindRefund, r)
+	}
+	for _, t := range s.books.transfers {
+		put(kindTransfer, t)
+	}
 	for _, n := range s.notifications.all {
 		put(kindNotification, n)
 	}
+	for _, token := range s.links.issued {
+		put(kindLink, s.links.byToken[token])
+	}
+	put(kindSettings, s.settings)
 	for _, f := range s.faults.rules {
 		put(kindFault, f)
 	}

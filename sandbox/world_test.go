@@ -179,6 +179,7 @@ type signed struct {
 	at             time.Time
 	nonce          string
 	authorization  func(string) string // changes the finished header
+	host           string              // under which the sandbox is called; "" is its own
 }
 
 // request makes one as the manual says, without any code of the package.
@@ -221,7 +222,7 @@ func (q *signed) send(w *world) reply {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	r.Header = q.header
+	r.Header, r.Host = q.header, q.host
 	if authorization != "" {
 		r.Header.Set("Authorization", authorization)
 	}

@@ -6,6 +6,9 @@
 //	fenhao sandbox    the emulator alone, for any WeChat Pay SDK in any language
 //	fenhao init       writes a commented fenhao.yaml
 //	fenhao apikey     makes an API key for a merchant's backend
+//	fenhao sign       shows the exact text that is signed, and its signature
+//	fenhao verify     checks a signature and names the mistake where it is wrong
+//	fenhao decrypt    decrypts a notification
 //	fenhao version    version, commit, Go version
 //
 // Exit codes are 0 for done, 1 for failed and 2 for wrong usage. Data goes to standard output, talk to standard error.
@@ -52,6 +55,9 @@ type grammar struct {
 	Sandbox SandboxCmd `cmd:"" help:"${sandbox}"`
 	Init    InitCmd    `cmd:"" help:"${init}"`
 	APIKey  APIKeyCmd  `cmd:"" name:"apikey" help:"${apikey}"`
+	Sign    SignCmd    `cmd:"" help:"${sign}"`
+	Verify  VerifyCmd  `cmd:"" help:"${verify}"`
+	Decrypt DecryptCmd `cmd:"" help:"${decrypt}"`
 	Version VersionCmd `cmd:"" help:"${version}"`
 }
 
@@ -73,6 +79,7 @@ type ServeCmd struct {
 type env struct {
 	ctx     context.Context // ends with the first SIGINT or SIGTERM: drain and return nil
 	environ []string        // NAME=value, as os.Environ
+	stdin   io.Reader       // for commands that read a file called -
 	stdout  io.Writer       // data
 	stderr  io.Writer       // talk and logs
 	lang    string          // "zh" or "en"
@@ -101,7 +108,7 @@ func failure(zh, en string, args ...any) error { return text{phrase.Say(zh, en, 
 
 // run is the program: args without its name, environ as os.Environ. It returns the exit code.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	e := &env{ctx: ctx, environ: environ, stdout: stdout, stderr: stderr}
+	e := &env{ctx: ctx, environ: environ, stdin: os.Stdin, stdout: stdout, stderr: stderr}
 	var wrongLang error
 	e.lang, wrongLang = language(args, e.getenv)
 

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,42 @@ func TestScripts(t *testing.T) {
 					ts.Fatalf("wrong usage belongs on stderr alone")
 				}
 			},
+			"exits": func(ts *testscript.TestScript, neg bool, args []string) { // exits CODE COMMAND…
+				err := ts.Exec(args[1], args[2:]...)
+				code := 0
+				var exit *exec.ExitError
+				if errors.As(err, &exit) {
+					code = exit.ExitCode()
+				} else {
+					ts.Check(err)
+				}
+				if strconv.Itoa(code) != args[0] {
+					ts.Fatalf("exit code %d, want %s", code, args[0])
+				}
+			},
+			"vector": func(ts *testscript.TestScript, neg bool, args []string) { // vector OUT FILE KEY…: what a published example holds there
+				ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(publishedExample(ts, args[1], args[2:])), 0o600))
+			},
+			"fill": func(ts *testscript.TestScript, neg bool, args []string) { // fill OUT TEMPLATE WORD FILE: the file's text for the word
+				text := strings.ReplaceAll(ts.ReadFile(args[1]), args[2], ts.ReadFile(args[3]))
+				ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+			},
+			"shell": func(ts *testscript.TestScript, neg bool, args []string) { // shell OUT IN JSONKEY: runs the line that IN has there
+				data := map[string]any{}
+				ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[1])), &data))
+				line, _ := data[args[2]].(string)
+				ts.Check(ts.Exec("sh", "-c", line))
+				ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(ts.ReadFile("stdout")), 0o600))
+			},
+			"field": func(ts *testscript.TestScript, neg bool, args []string) { // field OUT IN JSONKEY
+				data := map[string]any{}
+				ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[1])), &data))
+				text, ok := data[args[2]].(string)
+				if !ok {
+					ts.Fatalf("%s has no text %s", args[1], args[2])
+				}
+				ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+			},
 			"mode": func(ts *testscript.TestScript, neg bool, args []string) { // mode FILE BITS
 				info, err := os.Stat(ts.MkAbs(args[0]))
 				ts.Check(err)
@@ -62,6 +99,34 @@ func TestScripts(t *testing.T) {
 			},
 		},
 	})
+}
+
+// publishedExample returns the text that keys lead to in a file of testdata/vectors, where a number picks from a list.
+func publishedExample(ts *testscript.TestScript, file string, keys []string) string {
+	text, err := os.ReadFile("../../testdata/vectors/" + file)
+	ts.Check(err)
+	var v any
+	ts.Check(json.Unmarshal(text, &v))
+	for _, key := range keys {
+		switch at := v.(type) {
+		case map[string]any:
+			v = at[key]
+		case []any:
+			i, err := strconv.Atoi(key)
+			ts.Check(err)
+			v = at[i]
+		}
+	}
+	switch v := v.(type) {
+	case string:
+		return strings.ReplaceAll(v, "TESTING KEY", "PRIVATE KEY")
+	case map[string]any:
+		text, err := json.Marshal(v)
+		ts.Check(err)
+		return string(text)
+	}
+	ts.Fatalf("%s has no text at %q", file, keys)
+	return ""
 }
 
 // runIt runs the program on args in English and returns what it says.
@@ -108,7 +173,7 @@ func TestHelpIsComplete(t *testing.T) {
 	}
 	for _, lang := range []string{"zh", "en"} {
 		_, out, _ := runIt(t, "--lang", lang)
-		for _, command := range []string{"dev", "serve", "sandbox", "init", "version"} {
+		for _, command := range []string{"dev", "serve", "sandbox", "init", "apikey", "sign", "verify", "decrypt", "version"} {
 			if !strings.Contains(out, "\n  "+command+" ") {
 				t.Errorf("%s is not in the help:\n%s", command, out)
 			}

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/fenhao-pay/fenhao/internal/libcrypto"
 	"github.com/fenhao-pay/fenhao/internal/pay"
 	"github.com/fenhao-pay/fenhao/internal/server"
 	"github.com/fenhao-pay/fenhao/internal/store"
@@ -67,7 +68,9 @@ func assemble(ctx context.Context, p parts) (*service, error) {
 			h := &http.Client{Transport: p.transport, Timeout: 15 * time.Second}
 			payOptions, apiOptions = append(payOptions, wechatpay.WithHTTPClient(h)), append(apiOptions, miniprogram.WithHTTPClient(h))
 		}
-		client, err := wechatpay.NewClient(wechatpay.Config{MerchantID: m.id, CertificateSerial: m.serial, PrivateKey: m.privateKey, APIv3Key: key,
+		signer, by := libcrypto.Signer(m.privateKey)
+		p.log.DebugContext(ctx, "requests to WeChat Pay are signed", "merchant", m.id, "by", by)
+		client, err := wechatpay.NewClient(wechatpay.Config{MerchantID: m.id, CertificateSerial: m.serial, PrivateKey: signer, APIv3Key: key,
 			PublicKeyID: m.publicKeyID, PublicKey: m.publicKey}, payOptions...)
 		if err != nil {
 			return nil, fmt.Errorf("merchant %s: %w", m.id, err)

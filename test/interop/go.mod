@@ -15,6 +15,7 @@ require (
 	github.com/go-pay/util v0.0.4 // indirect
 	github.com/go-pay/xlog v0.0.3 // indirect
 	github.com/go-pay/xtime v0.0.2 // indirect
+	golang.org/x/crypto v0.53.0 // indirect
 )
 
 replace github.com/fenhao-pay/fenhao => ../..

@@ -12,11 +12,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/fenhao-pay/fenhao/wechatpay"
+	"github.com/fenhao-pay/fenhao/wechatpay/apiv2"
 )
 
 // question has the fields of all questions; each uses some.
@@ -29,12 +32,19 @@ type question struct {
 	PublicKey  string `json:"public_key"`  // PEM
 	KeyID      string `json:"public_key_id"`
 	APIv3Key   string `json:"apiv3_key"`
+	APIv2Key   string `json:"apiv2_key"`
+	SignType   string `json:"sign_type"`
+	AppID      string `json:"app_id"`
+	PrepayID   string `json:"prepay_id"`
 
 	Message   message `json:"message"`
 	Signature string  `json:"signature"`
 
 	Header map[string]string `json:"header"`
 	Body   string            `json:"body"`
+
+	Fields    map[string]string `json:"fields"`
+	Timestamp int64             `json:"timestamp"`
 
 	Nonce          string `json:"nonce"`
 	AssociatedData string `json:"associated_data"`
@@ -159,6 +169,68 @@ var answers = map[string]func(question) (any, error){
 		}
 		return wechatpay.DecryptField(key, q.Text)
 	},
+	// v2_sign is the signature of fields.
+	"v2_sign": func(q question) (any, error) {
+		c, err := q.credentialsV2()
+		if err != nil {
+			return nil, err
+		}
+		return c.Sign(q.fieldsV2())
+	},
+	// v2_pay is what the phone is given.
+	"v2_pay": func(q question) (any, error) {
+		c, err := q.credentialsV2()
+		if err != nil {
+			return nil, err
+		}
+		return c.PayParameters(q.AppID, q.PrepayID, time.Unix(q.Timestamp, 0), q.Nonce)
+	},
+	// v2_exchange sends fields to a WeChat Pay that answers with body. The result is the XML that was sent, and the fields
+	// of the answer or why it was refused.
+	"v2_exchange": func(q question) (any, error) {
+		c, err := q.credentialsV2()
+		if err != nil {
+			return nil, err
+		}
+		w := &replay{answer: q.Body}
+		client, err := apiv2.NewClient(apiv2.Config{MerchantID: q.MerchantID, AppID: q.AppID, Key: c.Key, SignType: c.SignType},
+			apiv2.WithHTTPClient(&http.Client{Transport: w}))
+		if err != nil {
+			return nil, err
+		}
+		r, err := client.Do(context.Background(), "/pay/orderquery", q.fieldsV2())
+		if err != nil {
+			return map[string]any{"sent": w.sent, "refused": err.Error()}, nil
+		}
+		read := map[string]string{}
+		for _, f := range r.Fields {
+			read[f.Name] = f.Value
+		}
+		return map[string]any{"sent": w.sent, "read": read}, nil
+	},
+}
+
+func (q question) credentialsV2() (apiv2.Credentials, error) {
+	key, err := apiv2.NewKey(q.APIv2Key)
+	return apiv2.Credentials{MerchantID: q.MerchantID, Key: key, SignType: apiv2.SignType(q.SignType)}, err
+}
+
+func (q question) fieldsV2() apiv2.Fields {
+	var fields apiv2.Fields
+	for name, value := range q.Fields {
+		fields = append(fields, apiv2.Field{Name: name, Value: value})
+	}
+	return fields
+}
+
+// replay keeps what is sent and answers with what it was given.
+type replay struct{ answer, sent string }
+
+func (w *replay) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	w.sent = string(body)
+	return &http.Response{StatusCode: http.StatusOK, Status: "200 OK", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{"Content-Type": {"text/xml"}},
+		Body: io.NopCloser(strings.NewReader(w.answer)), ContentLength: int64(len(w.answer)), Request: r}, err
 }
 
 // offline refuses every request: nothing that is asked here needs a server.
