@@ -49,7 +49,7 @@ var may = map[string]string{
 	"internal/server":   "internal/pay webhook internal/phrase internal/spell money", // it sees use cases only
 	"console":           "internal/pay webhook money",                                // likewise
 	"internal/settings": "internal/phrase internal/spell",                            // it knows nothing of what the settings are for
-	"internal/diagnose": "wechatpay wechatpay/apiv2",                                 // what is wrong about a signature, from bytes alone
+	"internal/diagnose": "wechatpay wechatpay/apiv2 internal/phrase",                 // what is wrong about a signature, from bytes alone
 	// floor 4
 	"cmd/fenhao": "money wechatpay wechatpay/apiv2 wechatpay/bill miniprogram webhook sandbox internal/pay internal/store internal/wechat " +
 		"internal/work internal/server console internal/settings internal/diagnose internal/phrase internal/spell " +

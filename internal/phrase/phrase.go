@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// Text is one sentence in both languages. The zero Text says nothing.
+// Text is one sentence in both languages. The zero Text says nothing. It is an error too, for what is told as it is.
 type Text struct {
 	ZH, EN string
 }
@@ -24,6 +24,9 @@ func (t Text) In(lang string) string {
 	}
 	return t.EN
 }
+
+// Error is the sentence in English.
+func (t Text) Error() string { return t.EN }
 
 // Say makes a Text of two formats that take the same arguments. An argument that is a Text itself appears in the
 // language of each. Without arguments both are taken as they are, signs of percent too.
