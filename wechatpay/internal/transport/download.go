@@ -103,8 +103,12 @@ func (b *Bill) Raw() *bufio.Reader { return b.raw }
 // Unpack comes before the first Read. What was asked for is gzip; whether it came is to be seen: proxies unpack.
 func (b *Bill) Unpack() error {
 	b.in = b.raw
-	if magic, err := b.raw.Peek(2); err != nil || !bytes.Equal(magic, []byte{0x1f, 0x8b}) {
-		return nil // an error of the body comes again with the first Read
+	magic, err := b.raw.Peek(2)
+	if err != nil && err != io.EOF {
+		b.end = b.bad(err) // to be told by Read; the body need not fail a second time
+	}
+	if !bytes.Equal(magic, []byte{0x1f, 0x8b}) {
+		return nil
 	}
 	plain, err := gzip.NewReader(b.raw)
 	if err != nil {

@@ -77,6 +77,33 @@ func TestBill(t *testing.T) {
 	}
 }
 
+// A body that fails once and then goes on has failed.
+func TestBillEnds(t *testing.T) {
+	t.Parallel()
+	for name, steps := range map[string]int{"at once": 1, "later": 2} { // bytes a read: the second read fails
+		body := iotest.TimeoutReader(&steady{strings.NewReader("abcd"), steps})
+		b := transport.NewBill(io.NopCloser(body), nil, 100, bad)
+		if err := b.Unpack(); err != nil {
+			t.Fatal(err)
+		}
+		_, err := io.ReadAll(b)
+		if !errors.Is(err, iotest.ErrTimeout) || !errors.Is(err, errBad) {
+			t.Errorf("%s: %v, want a timeout", name, err)
+		}
+		if n, again := b.Read(make([]byte, 8)); n != 0 || again == nil || again == io.EOF {
+			t.Errorf("%s: it went on: %d, %v", name, n, again)
+		}
+	}
+}
+
+// steady gives n bytes a read.
+type steady struct {
+	r io.Reader
+	n int
+}
+
+func (s *steady) Read(p []byte) (int, error) { return s.r.Read(p[:min(s.n, len(p))]) }
+
 // A pause ends a download; a slow reader does not.
 func TestWatch(t *testing.T) {
 	t.Parallel()
