@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -234,11 +235,4 @@ func (e *SignatureError) Is(target error) bool { return target == ErrBadSignatur
 func (e *SignatureError) Unwrap() error { return e.cause }
 
 // Codes returns every code that this package has a constant and a hint for, sorted.
-func Codes() []Code {
-	var codes []Code
-	for c := range hints {
-		codes = append(codes, c)
-	}
-	slices.Sort(codes)
-	return codes
-}
+func Codes() []Code { return slices.Sorted(maps.Keys(hints)) }

@@ -298,11 +298,7 @@ func (d OrderDetail) check() error {
 		if g.UnitPrice < 0 {
 			return &RequestError{field + "unit_price", phrase.Text{EN: "it is negative", ZH: "不能为负数"}}
 		}
-		if err := cmp.Or(
-			checkToken(field+"merchant_goods_id", g.MerchantGoodsID, 1, 32),
-			checkToken(field+"wechatpay_goods_id", g.WechatpayGoodsID, 0, 32),
-			checkText(field+"goods_name", g.Name, 0, 256),
-		); err != nil {
+		if err := checkGoods(field, g.MerchantGoodsID, g.WechatpayGoodsID, g.Name); err != nil {
 			return err
 		}
 	}

@@ -252,11 +252,7 @@ func (r RefundRequest) checkParts() error {
 		if g.UnitPrice < 0 || g.RefundAmount < 0 {
 			return &RequestError{field + "refund_amount", phrase.Text{EN: "neither it nor the price is negative", ZH: "金额与单价不能为负数"}}
 		}
-		if err := cmp.Or(
-			checkToken(field+"merchant_goods_id", g.MerchantGoodsID, 1, 32),
-			checkToken(field+"wechatpay_goods_id", g.WechatpayGoodsID, 0, 32),
-			checkText(field+"goods_name", g.Name, 0, 256),
-		); err != nil {
+		if err := checkGoods(field, g.MerchantGoodsID, g.WechatpayGoodsID, g.Name); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package wechatpay
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -57,6 +58,15 @@ func checkAmount(field string, f money.Fen) error { return refuse(field, rules.A
 
 // checkDate checks a day as WeChat Pay spells it.
 func checkDate(field, s string) error { return refuse(field, rules.Day(s)) }
+
+// checkGoods checks what names the goods of one line.
+func checkGoods(field, merchantID, wechatpayID, name string) error {
+	return cmp.Or(
+		checkToken(field+"merchant_goods_id", merchantID, 1, 32),
+		checkToken(field+"wechatpay_goods_id", wechatpayID, 0, 32),
+		checkText(field+"goods_name", name, 0, 256),
+	)
+}
 
 // checkUnset refuses what a product or a role does not have: WeChat Pay refuses fields that it does not know.
 func checkUnset(field string, unset bool, en, zh string) error {

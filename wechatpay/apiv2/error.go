@@ -3,6 +3,7 @@ package apiv2
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -253,14 +254,7 @@ var spellings = func() map[string]Code {
 }()
 
 // Codes returns every code that this package has a constant and a hint for, sorted.
-func Codes() []Code {
-	var codes []Code
-	for c := range hints {
-		codes = append(codes, c)
-	}
-	slices.Sort(codes)
-	return codes
-}
+func Codes() []Code { return slices.Sorted(maps.Keys(hints)) }
 
 // RequestError is a request that was not sent because a field of it is wrong. It matches [ErrNotSent].
 type RequestError struct {
