@@ -40,8 +40,8 @@ func ParseAnswer(data []byte) (Answer, error) {
 		} `json:"sign_information"`
 	}
 	if err := json.Unmarshal(v.Detail, &detail); err != nil || detail.Information == nil {
-		return Answer{}, Text{"应答里没有 detail.sign_information：只有签名错误（SIGN_ERROR，sign not match）才带有它",
-			"the answer has no detail.sign_information: only a wrong signature (SIGN_ERROR, sign not match) comes with it"}
+		return Answer{}, say("应答里没有 detail.sign_information：只有签名错误（SIGN_ERROR，sign not match）才带有它",
+			"the answer has no detail.sign_information: only a wrong signature (SIGN_ERROR, sign not match) comes with it")
 	}
 	i := detail.Information
 	return Answer{i.Method, i.URL, i.Length, i.Text}, nil
@@ -78,26 +78,26 @@ func (a Answer) Compare(message string) Comparison {
 		c.Same = true
 		c.Text = say("微信支付验签用的签名串与这里一致（%d 字节%s）", "WeChat Pay checked the same text as this one (%d bytes%s)", a.Length,
 			partly(len(shown) < a.Length))
-		c.Remedy = Text{"文本没问题，问题在签名值或密钥：核对 serial_no 与签名私钥是否配对",
-			"the text is right, so look at the signature and its key: does serial_no belong to the key that signs?"}
+		c.Remedy = say("文本没问题，问题在签名值或密钥：核对 serial_no 与签名私钥是否配对",
+			"the text is right, so look at the signature and its key: does serial_no belong to the key that signs?")
 	case agree:
 		c.Text = say("开头 %d 字节一致，但微信支付的签名串是 %d 字节，这里是 %d 字节（差 %+d）：不同之处在正文后部",
 			"the first %d bytes agree, but WeChat Pay's text has %d bytes and this one %d (%+d): they part later in the body",
 			len(shown), a.Length, len(message), len(message)-a.Length)
-		c.Remedy = Text{"确认发送的正文与签名的正文是同一段字节：末尾换行、重新编码、截断都会改变长度",
-			"make sure that the body sent is the very bytes signed: a line feed at the end, encoding anew or cutting changes the length"}
+		c.Remedy = say("确认发送的正文与签名的正文是同一段字节：末尾换行、重新编码、截断都会改变长度",
+			"make sure that the body sent is the very bytes signed: a line feed at the end, encoding anew or cutting changes the length")
 	default:
 		c.Text = say("从第 %d 字节起不同（在%s中）；微信支付的签名串 %d 字节，这里 %d 字节",
 			"they part at byte %d (in the %s); WeChat Pay's text has %d bytes, this one %d", c.Difference.Offset, c.Difference.Line, a.Length, len(message))
-		c.Remedy = Text{"微信支付看到的就是实际收到的请求：两者不同，说明发送前、或途中的代理改动了它",
-			"WeChat Pay shows the request as it arrived: where it differs, something changed it before or on the way, such as a proxy"}
+		c.Remedy = say("微信支付看到的就是实际收到的请求：两者不同，说明发送前、或途中的代理改动了它",
+			"WeChat Pay shows the request as it arrived: where it differs, something changed it before or on the way, such as a proxy")
 	}
 	return c
 }
 
 func partly(cut bool) Text {
 	if cut {
-		return Text{"，应答只显示了开头部分", ", of which the answer shows the beginning"}
+		return say("，应答只显示了开头部分", ", of which the answer shows the beginning")
 	}
 	return Text{}
 }

@@ -19,40 +19,18 @@ package diagnose
 
 import (
 	"fmt"
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"slices"
 	"strings"
 )
 
-// Text is a sentence in Chinese and in English. It is an error too.
-type Text struct{ ZH, EN string }
-
-// In returns the sentence in lang: Chinese for "zh", else English.
-func (t Text) In(lang string) string {
-	if lang == "zh" {
-		return t.ZH
-	}
-	return t.EN
-}
+// Text is a sentence in Chinese and in English that is an error too.
+type Text struct{ phrase.Text }
 
 func (t Text) Error() string { return t.EN }
 
-// say makes a Text of two formats that take the same arguments. An argument that is a Text itself appears in the
-// language of each.
-func say(zh, en string, args ...any) Text {
-	in := func(lang string) []any {
-		spoken := slices.Clone(args)
-		for i, arg := range spoken {
-			if t, ok := arg.(Text); ok {
-				spoken[i] = t.In(lang)
-			}
-		}
-		return spoken
-	}
-	if len(args) == 0 {
-		return Text{zh, en}
-	}
-	return Text{fmt.Sprintf(zh, in("zh")...), fmt.Sprintf(en, in("en")...)}
-}
+// say makes a Text of two formats that take the same arguments.
+func say(zh, en string, args ...any) Text { return Text{phrase.Say(zh, en, args...)} }
 
 // State is what came of a check.
 type State string
@@ -114,20 +92,20 @@ func (r *Report) clean() bool {
 
 // titles are the checks' names for people.
 var titles = map[string]Text{
-	"authorization": {"Authorization", "Authorization"},
-	"headers":       {"请求头", "headers"},
-	"timestamp":     {"时间戳", "timestamp"},
-	"serial":        {"序列号", "serial"},
-	"nonce":         {"随机串", "nonce"},
-	"type":          {"签名类型", "signature type"},
-	"signature":     {"签名值", "signature"},
-	"key":           {"密钥", "key"},
-	"mchid":         {"商户号", "mchid"},
-	"method":        {"方法", "method"},
-	"url":           {"URL", "URL"},
-	"body":          {"正文", "body"},
-	"lines":         {"拼接", "lines"},
-	"fields":        {"参数", "fields"},
+	"authorization": say("Authorization", "Authorization"),
+	"headers":       say("请求头", "headers"),
+	"timestamp":     say("时间戳", "timestamp"),
+	"serial":        say("序列号", "serial"),
+	"nonce":         say("随机串", "nonce"),
+	"type":          say("签名类型", "signature type"),
+	"signature":     say("签名值", "signature"),
+	"key":           say("密钥", "key"),
+	"mchid":         say("商户号", "mchid"),
+	"method":        say("方法", "method"),
+	"url":           say("URL", "URL"),
+	"body":          say("正文", "body"),
+	"lines":         say("拼接", "lines"),
+	"fields":        say("参数", "fields"),
 }
 
 // compare returns where here and signed part first, or nil. part names what lies at an offset of here.

@@ -53,8 +53,8 @@ func ParseResources(data []byte) ([]Resource, error) {
 		all = append(all, d.Certificate)
 	}
 	if len(all) == 0 {
-		return nil, Text{"没有找到密文：需要通知的 JSON（含 resource），或 GET /v3/certificates 的应答",
-			"there is nothing encrypted: give the JSON of a notification (with resource) or the answer of GET /v3/certificates"}
+		return nil, say("没有找到密文：需要通知的 JSON（含 resource），或 GET /v3/certificates 的应答",
+			"there is nothing encrypted: give the JSON of a notification (with resource) or the answer of GET /v3/certificates")
 	}
 	return all, nil
 }
@@ -75,7 +75,7 @@ func OpenResource(r Resource, key Secret) ([]byte, error) {
 		return nil, say("APIv3 密钥有 %d 个字符，应为 32 个：到 商户平台 › 账户中心 › API 安全 核对",
 			"the APIv3 key has %d characters, it ought to have 32: see 商户平台 › 账户中心 › API 安全", len(secret))
 	case err != nil:
-		return nil, Text{"APIv3 密钥含有空白、控制字符或非 ASCII 字符", err.Error()}
+		return nil, say("APIv3 密钥含有空白、控制字符或非 ASCII 字符", err.Error())
 	case len(r.Nonce) != gcmNonce:
 		return nil, say("nonce 有 %d 个字符，应为 %d 个：它被截断或改动了",
 			"the nonce has %d characters, it ought to have %d: it was cut off or changed", len(r.Nonce), gcmNonce)
@@ -97,8 +97,8 @@ func OpenResource(r Resource, key Secret) ([]byte, error) {
 	}
 	if looksDecrypted([]byte(secret), r.Nonce, sealed) {
 		if _, err := k.Decrypt(r.Nonce, "", r.Ciphertext); err == nil {
-			return nil, Text{"校验码（tag）不符：密钥是对的，但 associated_data 应为空，这里多了内容",
-				"the tag is wrong: the key is right, but associated_data was empty when this was encrypted"}
+			return nil, say("校验码（tag）不符：密钥是对的，但 associated_data 应为空，这里多了内容",
+				"the tag is wrong: the key is right, but associated_data was empty when this was encrypted")
 		}
 		for _, usual := range []string{"transaction", "refund", "certificate"} {
 			if _, err := k.Decrypt(r.Nonce, usual, r.Ciphertext); err == nil {
@@ -106,11 +106,11 @@ func OpenResource(r Resource, key Secret) ([]byte, error) {
 					"the tag is wrong: the key is right, but associated_data was %q when this was encrypted, here it is %q", usual, shorten(r.AssociatedData))
 			}
 		}
-		return nil, Text{"校验码（tag）不符：密钥和 nonce 是对的，但密文或 associated_data 被改动过。用收到的原始 JSON 重试",
-			"the tag is wrong: key and nonce are right, but ciphertext or associated_data was changed. Take the JSON as it was received"}
+		return nil, say("校验码（tag）不符：密钥和 nonce 是对的，但密文或 associated_data 被改动过。用收到的原始 JSON 重试",
+			"the tag is wrong: key and nonce are right, but ciphertext or associated_data was changed. Take the JSON as it was received")
 	}
-	return nil, Text{"校验码（tag）不符：APIv3 密钥不是加密时的那一个，或 nonce、密文被改动过。核对 商户平台 › 账户中心 › API 安全 › APIv3 密钥（不是 APIv2 密钥），以及它属于这个商户号",
-		"the tag is wrong: this was encrypted with another APIv3 key, or nonce or ciphertext was changed. Compare the key with 商户平台 › 账户中心 › API 安全 › APIv3 密钥 (not the APIv2 key), and see that it belongs to this merchant"}
+	return nil, say("校验码（tag）不符：APIv3 密钥不是加密时的那一个，或 nonce、密文被改动过。核对 商户平台 › 账户中心 › API 安全 › APIv3 密钥（不是 APIv2 密钥），以及它属于这个商户号",
+		"the tag is wrong: this was encrypted with another APIv3 key, or nonce or ciphertext was changed. Compare the key with 商户平台 › 账户中心 › API 安全 › APIv3 密钥 (not the APIv2 key), and see that it belongs to this merchant")
 }
 
 // looksDecrypted reports whether sealed, opened with the key but without its tag, is the beginning of what WeChat Pay
@@ -141,14 +141,14 @@ func notBase64(text string, opens func(string) bool) error {
 		text Text
 	}{
 		{func(s string) string { return strings.ReplaceAll(s, " ", "+") },
-			Text{"密文不是合法的 Base64：+ 变成了空格（经过了表单或 URL 解码）。换回 + 即可解密；请用收到的原始 JSON",
-				"the ciphertext is not Base64: each + became a blank (it went through a form or a URL). With + it decrypts; take the JSON as it was received"}},
+			say("密文不是合法的 Base64：+ 变成了空格（经过了表单或 URL 解码）。换回 + 即可解密；请用收到的原始 JSON",
+				"the ciphertext is not Base64: each + became a blank (it went through a form or a URL). With + it decrypts; take the JSON as it was received")},
 		{func(s string) string { return strings.NewReplacer("\r", "", "\n", "", " ", "").Replace(s) },
-			Text{"密文不是合法的 Base64：中间有换行或空格。去掉即可解密",
-				"the ciphertext is not Base64: there are line breaks or blanks in it. Without them it decrypts"}},
+			say("密文不是合法的 Base64：中间有换行或空格。去掉即可解密",
+				"the ciphertext is not Base64: there are line breaks or blanks in it. Without them it decrypts")},
 		{func(s string) string { return strings.NewReplacer("-", "+", "_", "/").Replace(s) },
-			Text{"密文用了 URL 安全的 Base64 字母表（- 和 _）。换回 + 和 / 即可解密",
-				"the ciphertext is in the URL-safe alphabet of Base64. With + and / it decrypts"}},
+			say("密文用了 URL 安全的 Base64 字母表（- 和 _）。换回 + 和 / 即可解密",
+				"the ciphertext is in the URL-safe alphabet of Base64. With + and / it decrypts")},
 	} {
 		if mended := repair.mend(text); mended != text && opens(mended) {
 			return repair.text
@@ -193,8 +193,8 @@ func OpenRefund(reqInfo string, key Secret) ([]byte, error) {
 	}
 	plain := openECB(block, sealed)
 	if plain == nil {
-		return nil, Text{"解密结果不是文本：加密用的是另一个 APIv2 密钥，或 req_info 被改动过。核对 商户平台 › 账户中心 › API 安全 › APIv2 密钥（不是 APIv3 密钥）",
-			"what comes out is no text: it was encrypted with another APIv2 key, or req_info was changed. Compare the key with 商户平台 › 账户中心 › API 安全 › APIv2 密钥 (not the APIv3 key)"}
+		return nil, say("解密结果不是文本：加密用的是另一个 APIv2 密钥，或 req_info 被改动过。核对 商户平台 › 账户中心 › API 安全 › APIv2 密钥（不是 APIv3 密钥）",
+			"what comes out is no text: it was encrypted with another APIv2 key, or req_info was changed. Compare the key with 商户平台 › 账户中心 › API 安全 › APIv2 密钥 (not the APIv3 key)")
 	}
 	return plain, nil
 }

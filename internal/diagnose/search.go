@@ -142,8 +142,8 @@ func deepest(body string) []variant {
 	switch {
 	case compact == body:
 	case compact == text && strings.TrimPrefix(body, bom) != body:
-		v = v.with(compact, edit{ByteOrderMark, "body", Text{"正文开头多了 BOM（EF BB BF）",
-			"the body begins with a byte order mark (EF BB BF) that was not signed"}})
+		v = v.with(compact, edit{ByteOrderMark, "body", say("正文开头多了 BOM（EF BB BF）",
+			"the body begins with a byte order mark (EF BB BF) that was not signed")})
 	default:
 		for _, d := range dimensions {
 			if d.code == JSONWhitespace {

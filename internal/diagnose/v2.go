@@ -39,7 +39,7 @@ func ParseFields(data []byte) (apiv2.Fields, error) {
 	var err error
 	switch text := bytes.TrimSpace(data); {
 	case len(text) == 0:
-		return nil, Text{"没有参数", "there are no parameters"}
+		return nil, say("没有参数", "there are no parameters")
 	case text[0] == '<':
 		fields, err = fieldsOfXML(text)
 	case text[0] == '{':
@@ -87,8 +87,8 @@ func fieldsOfXML(data []byte) (apiv2.Fields, error) {
 		}
 		switch t := t.(type) {
 		case xml.Directive:
-			return nil, Text{"XML 里有 DOCTYPE：拒绝读取，微信支付的消息没有它",
-				"the XML has a DOCTYPE and is not read: WeChat Pay's messages have none"}
+			return nil, say("XML 里有 DOCTYPE：拒绝读取，微信支付的消息没有它",
+				"the XML has a DOCTYPE and is not read: WeChat Pay's messages have none")
 		case xml.StartElement:
 			if depth++; depth == 2 {
 				fields = append(fields, apiv2.Field{Name: t.Name.Local})
@@ -109,7 +109,7 @@ func fieldsOfXML(data []byte) (apiv2.Fields, error) {
 
 func fieldsOfJSON(data []byte) (apiv2.Fields, error) {
 	if !json.Valid(data) {
-		return nil, Text{"不是合法的 JSON", "it is not JSON"}
+		return nil, say("不是合法的 JSON", "it is not JSON")
 	}
 	n := grow(lex(string(data)))
 	var fields apiv2.Fields
@@ -234,8 +234,8 @@ func (f Form) Diagnose() Report {
 	found, edits := f.search(given, byLength)
 	switch {
 	case found == nil:
-		r.check("lines", Unknown, Text{"算出的签名不同：密钥不对，或参数与签名时不同（已知的改动都对不上）",
-			"the signature comes out otherwise: the key is another one, or the parameters are not those signed, and no known change leads to them"})
+		r.check("lines", Unknown, say("算出的签名不同：密钥不对，或参数与签名时不同（已知的改动都对不上）",
+			"the signature comes out otherwise: the key is another one, or the parameters are not those signed, and no known change leads to them"))
 		return r
 	case len(key) == 32:
 		r.check("key", Right, say("签名由此密钥产生", "the signature was made with this key"))
@@ -253,7 +253,7 @@ func (f Form) Diagnose() Report {
 	r.Difference = compare(r.Message, *found, func(offset int) Text {
 		start := strings.LastIndexByte(r.Message[:offset], '&') + 1
 		name, _, _ := strings.Cut(r.Message[start:], "=")
-		return Text{name, name}
+		return say(name, name)
 	})
 	r.Verified = len(edits) == 0 && r.clean()
 	return r
@@ -270,15 +270,15 @@ func other(signType apiv2.SignType) apiv2.SignType {
 func (r *Report) unsigned(f Form) {
 	switch {
 	case f.get("req_info") != "":
-		r.check("signature", Wrong, Text{"没有 sign：这是退款通知，内容在加密的 req_info 里",
-			"there is no sign: this is a refund notification, its content is the encrypted req_info"})
-		r.cause(UnsignedByKind, Text{"退款通知没有签名", "refund notifications are not signed"})
+		r.check("signature", Wrong, say("没有 sign：这是退款通知，内容在加密的 req_info 里",
+			"there is no sign: this is a refund notification, its content is the encrypted req_info"))
+		r.cause(UnsignedByKind, say("退款通知没有签名", "refund notifications are not signed"))
 	case f.get("return_code") == "FAIL":
-		r.check("signature", Wrong, Text{"没有 sign：return_code 是 FAIL", "there is no sign: return_code is FAIL"})
-		r.cause(UnsignedByKind, Text{"return_code 为 FAIL 的应答没有签名", "answers with return_code FAIL are not signed"})
+		r.check("signature", Wrong, say("没有 sign：return_code 是 FAIL", "there is no sign: return_code is FAIL"))
+		r.cause(UnsignedByKind, say("return_code 为 FAIL 的应答没有签名", "answers with return_code FAIL are not signed"))
 	default:
-		r.check("signature", Wrong, Text{"没有 sign：不能相信这条消息", "there is no sign: the message is not to be trusted"})
-		r.cause(SignatureMissing, Text{"没有 sign", "there is no sign"})
+		r.check("signature", Wrong, say("没有 sign：不能相信这条消息", "there is no sign: the message is not to be trusted"))
+		r.cause(SignatureMissing, say("没有 sign", "there is no sign"))
 	}
 }
 
@@ -298,7 +298,7 @@ func (f Form) search(given string, byLength apiv2.SignType) (*string, []edit) {
 		sign  func(text string) string
 		edits []edit
 	}
-	of := func(code Code, zh, en string) []edit { return []edit{{code, "key", Text{zh, en}}} }
+	of := func(code Code, zh, en string) []edit { return []edit{{code, "key", say(zh, en)}} }
 	with := func(k string) func(string) string {
 		return func(text string) string { return hash(byLength, text+"&key=", k) }
 	}
@@ -325,7 +325,7 @@ func (f Form) search(given string, byLength apiv2.SignType) (*string, []edit) {
 			h.Write([]byte(text)) // never fails
 			return strings.ToUpper(hex.EncodeToString(h.Sum(nil)))
 		}, leftOut}, way{func(text string) string { return hash("", text+"&key=", key) },
-			[]edit{{PlainSHA256, "type", Text{"用了普通的 SHA-256，不是 HMAC", "plain SHA-256 was used, not HMAC"}}}})
+			[]edit{{PlainSHA256, "type", say("用了普通的 SHA-256，不是 HMAC", "plain SHA-256 was used, not HMAC")}}})
 	}
 	plain := formVariant{fields: f.Fields, sort: byName}
 	singles := plain.changes()
@@ -393,15 +393,15 @@ func (v formVariant) changes() []formVariant {
 		return changed
 	}
 	values := func(code Code, zh, en string, f func(string) string) {
-		add(mapped(func(x apiv2.Field) (apiv2.Field, bool) { return apiv2.Field{Name: x.Name, Value: f(x.Value)}, true }), code, "fields", Text{zh, en})
+		add(mapped(func(x apiv2.Field) (apiv2.Field, bool) { return apiv2.Field{Name: x.Name, Value: f(x.Value)}, true }), code, "fields", say(zh, en))
 	}
 	without := func(code Code, text Text, drop func(apiv2.Field) bool) {
 		add(mapped(func(x apiv2.Field) (apiv2.Field, bool) { return x, !drop(x) }), code, "fields", text)
 	}
 
 	if !v.empty {
-		add(formVariant{fields: v.fields, empty: true}, EmptyValues, "fields", Text{"签名时包含了值为空的参数",
-			"parameters with an empty value were signed"})
+		add(formVariant{fields: v.fields, empty: true}, EmptyValues, "fields", say("签名时包含了值为空的参数",
+			"parameters with an empty value were signed"))
 		for _, x := range v.fields { // some of them
 			if x.Value == "" {
 				add(formVariant{fields: slices.DeleteFunc(slices.Clone(v.fields), func(y apiv2.Field) bool { return y.Value == "" && y != x }), empty: true},
@@ -409,16 +409,16 @@ func (v formVariant) changes() []formVariant {
 			}
 		}
 	}
-	without(SignTypeRemoved, Text{"签名时去掉了 sign_type",
-		"sign_type was left out when signing"}, func(x apiv2.Field) bool { return x.Name == "sign_type" || x.Name == "signType" })
+	without(SignTypeRemoved, say("签名时去掉了 sign_type",
+		"sign_type was left out when signing"), func(x apiv2.Field) bool { return x.Name == "sign_type" || x.Name == "signType" })
 	if !slices.ContainsFunc(v.fields, func(x apiv2.Field) bool { return x.Name == "sign_type" || x.Name == "signType" }) {
 		for _, t := range []apiv2.SignType{apiv2.MD5, apiv2.HMACSHA256} {
 			add(formVariant{fields: append(slices.Clone(v.fields), apiv2.Field{Name: "sign_type", Value: string(t)}), empty: v.empty}, SignTypeRemoved, "fields",
 				say("签名时有 sign_type=%s，这里没有", "sign_type=%s was signed, which is not here", t))
 		}
 	}
-	without(ZeroDropped, Text{`签名时去掉了值为 0 的参数`,
-		`parameters with the value 0 were left out when signing`}, func(x apiv2.Field) bool { return x.Value == "0" })
+	without(ZeroDropped, say(`签名时去掉了值为 0 的参数`,
+		`parameters with the value 0 were left out when signing`), func(x apiv2.Field) bool { return x.Value == "0" })
 	values(LeadingZeros, "签名时数字开头的 0 被去掉了", "zeros in front of numbers were dropped when signing", stripZeros)
 	for i, x := range v.fields {
 		if !number.MatchString(x.Value) || x.Name == "sign" {
@@ -463,18 +463,18 @@ func (v formVariant) changes() []formVariant {
 		return "<![CDATA[" + s + "]]>"
 	})
 	values(ValueBlanks, "签名时值首尾的空白被去掉了", "blanks around values were dropped when signing", strings.TrimSpace)
-	without(FieldsLeftOut, Text{"签名时没有包含 return_code 和 return_msg",
-		"return_code and return_msg were left out when signing"},
+	without(FieldsLeftOut, say("签名时没有包含 return_code 和 return_msg",
+		"return_code and return_msg were left out when signing"),
 		func(x apiv2.Field) bool { return x.Name == "return_code" || x.Name == "return_msg" })
-	without(FieldsLeftOut, Text{"签名时没有包含代金券参数（coupon_…）",
-		"the parameters of coupons (coupon_…) were left out when signing"},
+	without(FieldsLeftOut, say("签名时没有包含代金券参数（coupon_…）",
+		"the parameters of coupons (coupon_…) were left out when signing"),
 		func(x apiv2.Field) bool { return strings.HasPrefix(x.Name, "coupon_") })
 	for _, gone := range v.fields {
 		without(FieldsLeftOut, say("签名时没有包含 %s",
 			"%s was left out when signing", gone.Name), func(x apiv2.Field) bool { return x.Name == gone.Name })
 	}
 	names := func(f func(string) string) {
-		text := Text{"签名时参数名的大小写或写法不同", "names were spelled otherwise when signing"}
+		text := say("签名时参数名的大小写或写法不同", "names were spelled otherwise when signing")
 		add(mapped(func(x apiv2.Field) (apiv2.Field, bool) { return apiv2.Field{Name: f(x.Name), Value: x.Value}, true }), NameCase, "fields", text)
 		for _, one := range v.fields {
 			add(mapped(func(x apiv2.Field) (apiv2.Field, bool) {
@@ -488,7 +488,7 @@ func (v formVariant) changes() []formVariant {
 	names(strings.ToLower)
 	names(func(s string) string { return cmp.Or(clientNames[strings.ToLower(s)], s) })
 	order := func(sort func(apiv2.Fields), zh, en string) {
-		add(formVariant{fields: v.fields, sort: sort, empty: v.empty}, Unsorted, "lines", Text{zh, en})
+		add(formVariant{fields: v.fields, sort: sort, empty: v.empty}, Unsorted, "lines", say(zh, en))
 	}
 	order(func(apiv2.Fields) {}, "签名时参数没有排序", "the parameters were not sorted when signing")
 	order(func(f apiv2.Fields) {

@@ -105,8 +105,8 @@ func (m Message) Diagnose() Report {
 	}
 	parts := []part{
 		{"timestamp", titles["timestamp"], timestamps(get("Timestamp"))},
-		{"nonce", titles["nonce"], cases(nonce, NonceDiffers, "nonce", Text{"随机串的大小写变了",
-			"the nonce is in another case"})},
+		{"nonce", titles["nonce"], cases(nonce, NonceDiffers, "nonce", say("随机串的大小写变了",
+			"the nonce is in another case"))},
 		{"body", titles["body"], []variant{{text: string(m.Body)}}},
 	}
 	found := search(opened, parts, 2, []frame{{lines, nil}}, nil) // WeChat Pay puts its lines together rightly
@@ -114,7 +114,7 @@ func (m Message) Diagnose() Report {
 	return r.conclude(found, key, value)
 }
 
-var unjudged = Text{"密钥不符，无法判断", "can't be judged without the right key"}
+var unjudged = say("密钥不符，无法判断", "can't be judged without the right key")
 
 // timestamp checks that s is a moment near at.
 func (r *Report) timestamp(s string, at time.Time) {
@@ -244,7 +244,7 @@ func frames(parts []part) []frame {
 		return lines(p)
 	}
 	wrong := func(code Code, zh, en string, build func([]string) string) frame {
-		return frame{build, []edit{{code, "lines", Text{zh, en}}}}
+		return frame{build, []edit{{code, "lines", say(zh, en)}}}
 	}
 	return []frame{
 		{lines, nil},
@@ -270,11 +270,11 @@ func (r *Report) explain(d digest, found searched, parts []part) {
 		r.cause(DigestAlgorithm, text)
 	}
 	if !found.found {
-		text := Text{"签名串与手上的不同，已知的改动都对不上",
-			"another text was signed than the one at hand, and no known change leads to it"}
+		text := say("签名串与手上的不同，已知的改动都对不上",
+			"another text was signed than the one at hand, and no known change leads to it")
 		if found.manyKey {
-			text = Text{"签名串与手上的不同，已知的改动都对不上；JSON 的键太多，无法试遍所有顺序",
-				"another text was signed than the one at hand, and no known change leads to it; the JSON has too many keys to try all their orders"}
+			text = say("签名串与手上的不同，已知的改动都对不上；JSON 的键太多，无法试遍所有顺序",
+				"another text was signed than the one at hand, and no known change leads to it; the JSON has too many keys to try all their orders")
 		}
 		r.check(parts[len(parts)-1].name, Unknown, text)
 		return
@@ -341,7 +341,7 @@ func lineAt(parts []part) func(int) Text {
 				return p.title
 			}
 		}
-		return Text{"末尾", "end"}
+		return say("末尾", "end")
 	}
 }
 
@@ -450,13 +450,13 @@ func (q Request) Diagnose() Report {
 		{"method", titles["method"], methods(q.Method)},
 		{"url", titles["url"], targets(q.Target)},
 		{"timestamp", titles["timestamp"], timestamps(a.timestamp)},
-		{"nonce", titles["nonce"], cases(a.nonce, NonceDiffers, "nonce", Text{"随机串的大小写变了",
-			"the nonce is in another case"})},
+		{"nonce", titles["nonce"], cases(a.nonce, NonceDiffers, "nonce", say("随机串的大小写变了",
+			"the nonce is in another case"))},
 		{"body", titles["body"], []variant{{text: body}}},
 	}
 	found := search(opened, parts, 4, frames(parts), func(try func([]string, edit) bool) bool {
 		if isUpload && try([]string{q.Method, q.Target, a.timestamp, a.nonce, string(q.Body)},
-			edit{MultipartBody, "body", Text{"对整个 multipart 正文签了名", "the whole multipart body was signed"}}) {
+			edit{MultipartBody, "body", say("对整个 multipart 正文签了名", "the whole multipart body was signed")}) {
 			return true
 		}
 		n, err := strconv.ParseInt(a.timestamp, 10, 64)
@@ -495,7 +495,7 @@ func (r *Report) merchant(a authorized, key Key, q Request) {
 			"the mchid of Authorization is %s, %s %s", a.mchid, where, other))
 	}
 	if key.mchid != "" && key.mchid != a.mchid {
-		differs(Text{"证书", "the certificate's"}, key.mchid)
+		differs(say("证书", "the certificate's"), key.mchid)
 		return
 	}
 	var named struct {
@@ -547,7 +547,7 @@ func (r *Report) serial(serial string, key Key, keys []Key) {
 // methods returns what may have been signed in place of a method.
 func methods(sent string) []variant {
 	v := variant{text: sent}
-	all := cases(sent, MethodDiffers, "method", Text{"签名时方法的大小写不同", "the method was signed in another case"})
+	all := cases(sent, MethodDiffers, "method", say("签名时方法的大小写不同", "the method was signed in another case"))
 	for _, other := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
 		if other != strings.ToUpper(sent) {
 			all = append(all, v.with(other, edit{MethodDiffers, "method", say("签名时方法是 %s，发送的是 %s",
@@ -563,7 +563,7 @@ func targets(sent string) []variant {
 	all := []variant{v}
 	add := func(code Code, text, zh, en string) {
 		if text != sent && !slices.ContainsFunc(all, func(v variant) bool { return v.text == text }) {
-			all = append(all, v.with(text, edit{code, "url", Text{zh, en}}))
+			all = append(all, v.with(text, edit{code, "url", say(zh, en)}))
 		}
 	}
 	path, query, has := strings.Cut(sent, "?")

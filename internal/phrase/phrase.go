@@ -25,8 +25,8 @@ func (t Text) In(lang string) string {
 	return t.EN
 }
 
-// Say makes a Text of two formats that take the same arguments. An argument that is a Text itself appears in the
-// language of each. Without arguments both are taken as they are, signs of percent too.
+// Say makes a Text of two formats that take the same arguments. An argument that speaks both
+// languages itself (has In) appears in the language of each. Without arguments both are taken as they are, signs of percent too.
 func Say(zh, en string, args ...any) Text {
 	if len(args) == 0 {
 		return Text{zh, en}
@@ -34,7 +34,7 @@ func Say(zh, en string, args ...any) Text {
 	in := func(lang string) []any {
 		spoken := slices.Clone(args)
 		for i, arg := range spoken {
-			if t, ok := arg.(Text); ok {
+			if t, ok := arg.(interface{ In(lang string) string }); ok {
 				spoken[i] = t.In(lang)
 			}
 		}
