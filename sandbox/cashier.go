@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -97,47 +98,71 @@ func (s *Sandbox) cashier(appID, openID, action, detail string, given map[string
 	switch {
 	case !ok:
 		return failed("prepay_id is invalid", "no order has the prepay_id "+prepayID), order{}
+	case o.tradeType() != tradeJSAPI:
+		return failed("prepay_id is invalid",
+			"the prepay_id is of a "+o.tradeType()+" order, which a mini program can't pay"), o
 	case o.AppID != appID:
 		return failed("appid does not match the prepay_id",
 			"the order is for the app "+o.AppID+", the phone runs "+appID), o
 	case o.OpenID != openID:
 		return failed("openid does not match the prepay_id", "the order was placed for another user of the app"), o
-	case p["signType"] != "RSA":
-		return failed("Unable to verify signature",
-			`an order of API v3 is signed with signType "RSA", not "`+p["signType"]+`"`), o
 	}
-	message := lines(appID, p["timeStamp"], p["nonceStr"], p["package"])
-	if !verified(m.key, message, p["paySign"]) {
-		return failed("Unable to verify signature",
-			fmt.Sprintf("paySign is no signature of the merchant's API key over %q", message)), o
+	if why := o.misSigned(m, appID, p); why != "" {
+		return failed("Unable to verify signature", why), o
 	}
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	switch err := s.visit(prepayID, openID, action); {
+	case err != nil:
+		return failed(cashierTexts[err], err.Error()), o
+	case action == "cancel":
+		return PaymentResult{ErrMsg: "requestPayment:fail cancel"}, o
+	case action == "fail":
+		return failed(cmp.Or(detail, "payment failed"), "the user's payment failed; the order stays unpaid"), o
+	}
+	return PaymentResult{ErrMsg: "requestPayment:ok"}, o
+}
+
+// visit is a buyer at the open cashier, who pays, or does anything else. The error is a refusal: what can't be paid can't be
+// cancelled either, since the cashier doesn't open. mu is held.
+func (s *Sandbox) visit(prepayID, openID, action string) error {
 	now := s.now()
-	if action != "pay" {
-		// What can't be paid can't be cancelled either: the cashier doesn't open.
-		if _, err := s.books.payable(prepayID, now); err != nil {
-			return failed(cashierTexts[err], err.Error()), o
-		}
-		if action == "cancel" {
-			return PaymentResult{ErrMsg: "requestPayment:fail cancel"}, o
-		}
-		if detail == "" {
-			detail = "payment failed"
-		}
-		return failed(detail, "the user's payment failed; the order stays unpaid"), o
+	o, err := s.books.payable(prepayID, now)
+	switch {
+	case err != nil:
+		return err
+	case action != "pay":
+		o.CashierAt = now
+		s.books.put(o)
+		s.save(kindOrder, o)
+		return nil
 	}
 	transactionID := s.newTransactionID(now)
-	paid, err := s.books.pay(prepayID, transactionID, now)
+	paid, err := s.books.pay(prepayID, openID, transactionID, now)
 	if err != nil {
-		return failed(cashierTexts[err], err.Error()), o
+		return err
 	}
 	s.save(kindOrder, paid)
 	s.recordHeld(Entry{Kind: "state", Name: "order.paid", OutTradeNo: paid.OutTradeNo,
 		Summary: "NOTPAY → SUCCESS " + transactionID})
 	s.announce(paid)
-	return PaymentResult{ErrMsg: "requestPayment:ok"}, paid
+	return nil
+}
+
+// misSigned tells why the parameters aren't signed as the order wants it; "" is that they are.
+func (o order) misSigned(m *merchant, appID string, p map[string]string) string {
+	if o.API == "v2" {
+		return o.misSignedV2(m, appID, p)
+	}
+	if p["signType"] != "RSA" {
+		return `an order of API v3 is signed with signType "RSA", not "` + p["signType"] + `"`
+	}
+	message := lines(appID, p["timeStamp"], p["nonceStr"], p["package"])
+	if !verified(m.key, message, p["paySign"]) {
+		return fmt.Sprintf("paySign is no signature of the merchant's API key over %q", message)
+	}
+	return ""
 }
 
 // cashierTexts are what the phone says where the books refuse.

@@ -3,29 +3,40 @@ package sandbox
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
-// with is a right order with one value put at a path such as "amount/total"; remove takes it out.
-func (w *world) with(path string, v any, remove bool) string {
+// fullOrder is a right order in which every optional object is there, so that each path has a place.
+func (w *world) fullOrder() string {
 	w.t.Helper()
-	var body map[string]any
-	// Every optional object is there, so that each path has a place.
-	full := w.orderBody("order-000001", map[string]any{
+	return w.orderBody("order-000001", map[string]any{
 		"detail":      map[string]any{"goods_detail": []any{map[string]any{"merchant_goods_id": "A", "quantity": 1, "unit_price": 998}}},
 		"scene_info":  map[string]any{"payer_client_ip": "10.0.0.1", "store_info": map[string]any{"id": "1"}},
 		"settle_info": map[string]any{},
 	})
+}
+
+// with is a right order with one value put at a path such as "amount/total"; remove takes it out.
+func (w *world) with(path string, v any, remove bool) string {
+	w.t.Helper()
+	return altered(w.t, w.fullOrder(), path, v, remove)
+}
+
+// altered is a body with one value put at a path, inside of lists in their first item; remove takes it out.
+func altered(t *testing.T, full, path string, v any, remove bool) string {
+	t.Helper()
+	var body map[string]any
 	if err := json.Unmarshal([]byte(full), &body); err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
 	at := body
 	names := strings.Split(path, "/")
 	for _, name := range names[:len(names)-1] {
-		if name == "goods_detail" {
-			at = at[name].([]any)[0].(map[string]any)
+		if list, ok := at[name].([]any); ok {
+			at = list[0].(map[string]any)
 			continue
 		}
 		at = at[name].(map[string]any)
@@ -36,14 +47,20 @@ func (w *world) with(path string, v any, remove bool) string {
 	}
 	b, err := json.Marshal(body)
 	if err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return string(b)
 }
 
-// refused tells why the sandbox's tables refuse the order; "" is that they don't.
-func (w *world) refused(body string) string {
-	c := &call{op: operations[0], request: w.httpRequest(), raw: []byte(body), merchant: w.Sandbox.merchant(w.merchant.ID)}
+// refused tells why the sandbox's tables refuse the order of a mini program; "" is that they don't.
+func (w *world) refused(body string) string { return w.refusedBy("/v3/pay/transactions/jsapi", body) }
+
+// refusedBy is refused for the call of that template.
+func (w *world) refusedBy(template, body string) string {
+	i := slices.IndexFunc(operations, func(o *operation) bool { return o.template == template })
+	op := *operations[i]
+	op.path = nil
+	c := &call{op: &op, request: w.httpRequest(), raw: []byte(body), merchant: w.Sandbox.merchant(w.merchant.ID)}
 	a := c.parse()
 	if a.status == 0 {
 		return ""
@@ -51,18 +68,20 @@ func (w *world) refused(body string) string {
 	return reply{body: a.body}.message()
 }
 
-// What the manual says of each field of an order: whether it must be there, its Chinese name, and its longest text in
-// bytes. It is written down apart from the tables that it checks.
+// fieldRow is what the manual says of a field: whether it must be there, its Chinese name, and its longest text in bytes.
+type fieldRow struct {
+	path, title string
+	required    bool
+	most        int // bytes of a text; 0: no text
+	good        any
+	wrong       any // of another type
+}
+
+// What the manual says of each field of an order, written down apart from the tables that it checks.
 func TestOrderFields(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Options{})
-	for _, f := range []struct {
-		path, title string
-		required    bool
-		most        int // bytes of a text; 0: no text
-		good        any
-		wrong       any // of another type
-	}{
+	w.checkFields(t, "/v3/pay/transactions/jsapi", w.fullOrder(), []fieldRow{
 		{"appid", "公众号ID", true, 32, w.app.ID, 1},
 		{"mchid", "直连商户号", true, 32, w.merchant.ID, 1900000001},
 		{"description", "商品描述", true, 127, "一杯咖啡", 1},
@@ -94,25 +113,130 @@ func TestOrderFields(t *testing.T) {
 		{"scene_info/store_info/area_code", "地区编码", false, 32, "1", 1},
 		{"scene_info/store_info/address", "详细地址", false, 512, "1", 1},
 		{"settle_info/profit_sharing", "是否指定分账", false, 0, false, 0},
+	})
+}
+
+// The orders of the other products have the same fields, but for the payer, and H5 has more.
+func TestFieldsOfProducts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	full := altered(t, w.fullOrder(), "payer", nil, true)
+	inH5 := altered(t, full, "scene_info/h5_info", map[string]any{"type": "Wap"}, false)
+	const path = "/v3/pay/transactions/"
+	for template, right := range map[string]string{path + "native": full, path + "app": full, path + "h5": inH5} {
+		if got := w.refusedBy(template, right); got != "" {
+			t.Errorf("%s: %s", template, got)
+		}
+		payer := altered(t, right, "payer", map[string]any{"openid": "o"}, false)
+		if got := w.refusedBy(template, payer); got != "请求中含有未在API文档中定义的参数" {
+			t.Errorf("%s with a payer: %s", template, got)
+		}
+		if got := w.refusedBy(template, altered(t, right, "amount/total", "1", false)); !strings.HasPrefix(got, "无法将 JSON 输入源“/body/amount/total”") {
+			t.Errorf("%s: %s", template, got)
+		}
+		if got := w.refusedBy(template, inH5); (got == "") != (template == path+"h5") {
+			t.Errorf("%s with h5_info: %s", template, got)
+		}
+	}
+	w.checkFields(t, path+"h5", inH5, []fieldRow{
+		{"scene_info", "场景信息", true, 0, map[string]any{"payer_client_ip": "::1", "h5_info": map[string]any{"type": "iOS"}}, 1},
+		{"scene_info/h5_info", "H5场景信息", true, 0, map[string]any{"type": "Android"}, "Wap"},
+		{"scene_info/h5_info/type", "场景类型", true, 0, "Wap", 1},
+		{"scene_info/h5_info/app_name", "应用名称", false, 64, "王者荣耀", 1},
+		{"scene_info/h5_info/app_url", "网站URL", false, 128, "https://pay.qq.com", 1},
+		{"scene_info/h5_info/bundle_id", "iOS平台BundleID", false, 128, "com.tencent.wzryiOS", 1},
+		{"scene_info/h5_info/package_name", "Android平台PackageName", false, 128, "com.tencent.tmgp.sgame", 1},
+	})
+	if got := w.refusedBy(path+"h5", altered(t, inH5, "scene_info/h5_info/type", "wap", false)); !strings.HasSuffix(got, "字符串必须匹配正则表达式“^(Wap|iOS|Android)$”") {
+		t.Errorf("an unknown type: %s", got)
+	}
+}
+
+// What the manual says of each field of a refund.
+func TestRefundFields(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Options{})
+	goods := map[string]any{"merchant_goods_id": "A", "unit_price": 1, "refund_amount": 1, "refund_quantity": 1}
+	full := w.refundBody("order-000001", "refund-1", 1, map[string]any{"goods_detail": []any{goods},
+		"amount": map[string]any{"refund": 1, "total": 998, "currency": "CNY", "from": []any{map[string]any{"account": "AVAILABLE", "amount": 1}}}})
+	w.checkFields(t, refunds, full, []fieldRow{
+		{"transaction_id", "微信支付订单号", false, 32, "4200", 4200},
+		{"out_trade_no", "商户订单号", false, 32, "order-000001", 1},
+		{"out_refund_no", "商户退款单号", true, 64, "a", 1},
+		{"reason", "退款原因", false, 80, "不想要了", 1},
+		{"notify_url", "退款结果回调url", false, 0, "https://pay.example.com/refunds", 1},
+		{"funds_account", "退款资金来源", false, 0, "AVAILABLE", 1},
+		{"amount", "金额信息", true, 0, map[string]any{"refund": 1, "total": 1, "currency": "CNY"}, 1},
+		{"amount/refund", "退款金额", true, 0, 1, "1"},
+		{"amount/total", "原订单金额", true, 0, 1, 0.5},
+		{"amount/currency", "退款币种", true, 0, "CNY", 1},
+		{"amount/from", "退款出资账户及金额", false, 0, []any{}, map[string]any{}},
+		{"amount/from/account", "出资账户类型", true, 0, "UNAVAILABLE", 1},
+		{"amount/from/amount", "出资金额", true, 0, 1, "1"},
+		{"goods_detail", "退款商品", false, 0, []any{}, map[string]any{}},
+		{"goods_detail/merchant_goods_id", "商户侧商品编码", true, 32, "1", 1},
+		{"goods_detail/wechatpay_goods_id", "微信支付商品编码", false, 32, "1", 1},
+		{"goods_detail/goods_name", "商品名称", false, 256, "1", 1},
+		{"goods_detail/unit_price", "商品单价", true, 0, 1, "1"},
+		{"goods_detail/refund_amount", "商品退款金额", true, 0, 1, "1"},
+		{"goods_detail/refund_quantity", "商品退货数量", true, 0, 1, "1"},
+	})
+	w.checkFields(t, refunds+"/{refund_id}/apply-abnormal-refund", `{"out_refund_no":"r","type":"MERCHANT_BANK_CARD"}`, []fieldRow{
+		{"out_refund_no", "商户退款单号", true, 64, "a", 1},
+		{"type", "异常退款处理方式", true, 0, "USER_BANK_CARD", 1},
+		{"bank_type", "开户银行", false, 0, "ICBC_DEBIT", 1},
+		{"bank_account", "收款银行卡号", false, 1024, "x", 1},
+		{"real_name", "收款用户姓名", false, 1024, "x", 1},
+	})
+	for path, c := range map[string]struct {
+		value any
+		want  string
+	}{
+		"out_refund_no":       {"refund 1", `字符串必须匹配正则表达式“^[0-9a-zA-Z_\-\|\*@]{1,}$”`},
+		"funds_account":       {"ALL", "字符串必须匹配正则表达式“^(AVAILABLE|UNSETTLED)$”"},
+		"notify_url":          {"http://a", ""},
+		"amount/refund":       {0, "值低于最小值 1"},
+		"amount/currency":     {"USD", "货币类型不合法"},
+		"amount/from/account": {"ALL", "字符串必须匹配正则表达式“^(AVAILABLE|UNAVAILABLE)$”"},
+		"mchid":               {w.merchant.ID, "请求中含有未在API文档中定义的参数"},
+		"sub_mchid":           {w.merchant.ID, "请求中含有未在API文档中定义的参数"},
+		"attach":              {"x", "请求中含有未在API文档中定义的参数"},
+		"reason":              {strings.Repeat("退", 27), "字节数 81，大于最大值 80"},
 	} {
+		if got := w.refusedBy(refunds, altered(t, full, path, c.value, false)); !strings.HasSuffix(got, c.want) || (got == "") != (c.want == "") {
+			t.Errorf("%s: %s, want …%s", path, got, c.want)
+		}
+	}
+	for _, u := range []string{"http://", "https://pay.example.com/?a=1"} {
+		if got := w.refusedBy(refunds, altered(t, full, "notify_url", u, false)); got == "" {
+			t.Errorf("%s is taken", u)
+		}
+	}
+}
+
+// checkFields holds a call's table against rows, with a body in which each path has a place.
+func (w *world) checkFields(t *testing.T, template, full string, rows []fieldRow) {
+	t.Helper()
+	for _, f := range rows {
 		t.Run(strings.ReplaceAll(f.path, "/", "."), func(t *testing.T) {
 			t.Parallel()
-			check := func(what, body, want string) {
+			with := func(v any, remove bool) string { return w.refusedBy(template, altered(t, full, f.path, v, remove)) }
+			check := func(what, got, want string) {
 				t.Helper()
-				if got := w.refused(body); got != want {
+				if got != want {
 					t.Errorf("%s: %q\nwant %q", what, got, want)
 				}
 			}
-			path := strings.Replace("/body/"+f.path, "goods_detail/", "goods_detail/0/", 1)
-			check("good", w.with(f.path, f.good, false), "")
+			path := strings.NewReplacer("goods_detail/", "goods_detail/0/", "from/", "from/0/").Replace("/body/" + f.path)
+			check("good", with(f.good, false), "")
 			missing := ""
 			if f.required {
 				missing = fmt.Sprintf("输入源“%s”映射到字段“%s”必填性规则校验失败，此字段为必填项", path, f.title)
 			}
-			check("missing", w.with(f.path, nil, true), missing)
+			check("missing", with(nil, true), missing)
 			begin := fmt.Sprintf("无法将 JSON 输入源“%s”映射到目标字段“%s”中，此字段需要一个合法的", path, f.title)
 			for what, v := range map[string]any{"null": nil, "of another type": f.wrong} {
-				if got := w.refused(w.with(f.path, v, false)); !strings.HasPrefix(got, begin) {
+				if got := with(v, false); !strings.HasPrefix(got, begin) {
 					t.Errorf("%s: %q\nwant %q…", what, got, begin)
 				}
 			}
@@ -120,15 +244,15 @@ func TestOrderFields(t *testing.T) {
 				return
 			}
 			text := fmt.Sprintf("输入源“%s”映射到值字段“%s”字符串规则校验失败，", path, f.title)
-			check("empty", w.with(f.path, "", false), text+map[bool]string{true: "字节数 0，小于最小值 6", false: "字节数 0，小于最小值 1"}[f.path == "out_trade_no"])
-			check("one byte too long", w.with(f.path, strings.Repeat("a", f.most+1), false), text+fmt.Sprintf("字节数 %d，大于最大值 %d", f.most+1, f.most))
+			check("empty", with("", false), text+map[bool]string{true: "字节数 0，小于最小值 6", false: "字节数 0，小于最小值 1"}[f.path == "out_trade_no"])
+			check("one byte too long", with(strings.Repeat("a", f.most+1), false), text+fmt.Sprintf("字节数 %d，大于最大值 %d", f.most+1, f.most))
 			if f.path != "mchid" { // which then is another's
-				check("as long as may be", w.with(f.path, strings.Repeat("a", f.most), false), "")
+				check("as long as may be", with(strings.Repeat("a", f.most), false), "")
 			}
 			if f.path != "out_trade_no" {
 				wide := strings.Repeat("汉", f.most/3+1)
-				check("bytes, not characters", w.with(f.path, wide, false), text+fmt.Sprintf("字节数 %d，大于最大值 %d", len(wide), f.most))
-				check("of 4 bytes", w.with(f.path, "😀", false), text+"字符串不能包含 4 字节的 UTF-8 字符")
+				check("bytes, not characters", with(wide, false), text+fmt.Sprintf("字节数 %d，大于最大值 %d", len(wide), f.most))
+				check("of 4 bytes", with("😀", false), text+"字符串不能包含 4 字节的 UTF-8 字符")
 			}
 		})
 	}

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/fenhao-pay/fenhao/money"
 )
 
 // This file is the control API under /sandbox/v1/: a thin layer over the Go methods. Errors are
@@ -74,6 +77,26 @@ func (s *Sandbox) newControl() http.Handler {
 		}
 		return http.StatusCreated, m.shown(), nil
 	})
+	handle("POST merchants/{id}/balance", func(r *http.Request) (int, any, error) {
+		var in struct {
+			Amount *money.Fen `json:"amount"`
+		}
+		if err := readBody(r, &in); err != nil {
+			return 0, nil, err
+		}
+		if in.Amount == nil {
+			return 0, nil, badRequest(errors.New("amount is missing: the balance in fen"))
+		}
+		if err := s.SetBalance(r.PathValue("id"), *in.Amount); err != nil {
+			return 0, nil, err
+		}
+		for _, a := range s.Books() {
+			if a.MerchantID == r.PathValue("id") {
+				return http.StatusOK, a, nil
+			}
+		}
+		return 0, nil, notFound("there is no merchant %q", r.PathValue("id"))
+	})
 	handle("POST login", func(r *http.Request) (int, any, error) {
 		var in struct {
 			AppID string `json:"app_id"`
@@ -89,6 +112,59 @@ func (s *Sandbox) newControl() http.Handler {
 		return http.StatusOK, map[string]string{"code": code}, nil
 	})
 	handle("POST request-payment", s.controlRequestPayment)
+	handle("POST scan", func(r *http.Request) (int, any, error) {
+		var in struct {
+			User   string `json:"user"`
+			Link   string `json:"code_url"`
+			Action string `json:"action"`
+		}
+		if err := readBody(r, &in); err != nil {
+			return 0, nil, err
+		}
+		return acted(s.Scan(in.User, in.Link, in.Action))
+	})
+	handle("POST open-h5", func(r *http.Request) (int, any, error) {
+		var in struct {
+			User   string `json:"user"`
+			Link   string `json:"h5_url"`
+			Action string `json:"action"`
+		}
+		if err := readBody(r, &in); err != nil {
+			return 0, nil, err
+		}
+		return acted(s.OpenH5(in.User, in.Link, in.Action))
+	})
+	handle("POST app-payment", func(r *http.Request) (int, any, error) {
+		var in AppPayment
+		if err := readBody(r, &in); err != nil {
+			return 0, nil, err
+		}
+		return acted(s.PayInApp(in))
+	})
+	handle("POST payment-code", func(r *http.Request) (int, any, error) {
+		var in struct {
+			User   string `json:"user"`
+			Action string `json:"action"`
+		}
+		if err := readBody(r, &in); err != nil {
+			return 0, nil, err
+		}
+		code, err := s.ShowPaymentCode(in.User, in.Action)
+		if err != nil {
+			return 0, nil, badRequest(err)
+		}
+		return http.StatusOK, map[string]string{"auth_code": code}, nil
+	})
+	handle("POST payments/{out_trade_no}/password", func(r *http.Request) (int, any, error) {
+		var in struct {
+			Action string `json:"action"`
+		}
+		if err := readBody(r, &in); err != nil {
+			return 0, nil, err
+		}
+		p, err := s.EnterPassword(r.PathValue("out_trade_no"), in.Action)
+		return http.StatusOK, p, err
+	})
 	handle("GET payments", func(*http.Request) (int, any, error) { return http.StatusOK, listOf(s.Payments()), nil })
 	handle("GET payments/{out_trade_no}", func(r *http.Request) (int, any, error) {
 		p, ok := s.Payment(r.PathValue("out_trade_no"))
@@ -97,6 +173,52 @@ func (s *Sandbox) newControl() http.Handler {
 				r.PathValue("out_trade_no"))
 		}
 		return http.StatusOK, p, nil
+	})
+	handle("POST payments/{out_trade_no}/refunds", func(r *http.Request) (int, any, error) {
+		var in struct {
+			Amount money.Fen `json:"amount"`
+			Reason string    `json:"reason"`
+		}
+		if err := readBody(r, &in); err != nil {
+			return 0, nil, err
+		}
+		made, err := s.RefundByHand(r.PathValue("out_trade_no"), in.Amount, in.Reason)
+		return http.StatusCreated, made, err
+	})
+	handle("GET refunds", func(*http.Request) (int, any, error) { return http.StatusOK, listOf(s.Refunds()), nil })
+	handle("GET refunds/{out_refund_no}", func(r *http.Request) (int, any, error) {
+		one, ok := s.Refund(r.PathValue("out_refund_no"))
+		if !ok {
+			return 0, nil, notFound("there is no refund %q: GET /sandbox/v1/refunds lists them",
+				r.PathValue("out_refund_no"))
+		}
+		return http.StatusOK, one, nil
+	})
+	handle("POST refunds/{out_refund_no}", func(r *http.Request) (int, any, error) {
+		var in struct {
+			Status RefundStatus `json:"status"`
+			After  string       `json:"after"`
+		}
+		if err := readBody(r, &in); err != nil {
+			return 0, nil, err
+		}
+		after, err := time.ParseDuration(cmp.Or(in.After, "0s"))
+		if err != nil {
+			return 0, nil, badRequest(fmt.Errorf(`after %q is no duration: write it like "15s" or "72h"`, in.After))
+		}
+		one, err := s.SetRefund(r.PathValue("out_refund_no"), in.Status, after)
+		return http.StatusOK, one, err
+	})
+	handle("GET settings", func(*http.Request) (int, any, error) { return http.StatusOK, s.Settings(), nil })
+	handle("POST settings", func(r *http.Request) (int, any, error) {
+		to := s.Settings()
+		if err := readBody(r, &to); err != nil {
+			return 0, nil, err
+		}
+		if err := s.SetSettings(to); err != nil {
+			return 0, nil, badRequest(err)
+		}
+		return http.StatusOK, s.Settings(), nil
 	})
 	handle("GET notifications", func(r *http.Request) (int, any, error) {
 		all := s.Notifications()
@@ -212,6 +334,14 @@ func (s *Sandbox) controlRequestPayment(r *http.Request) (int, any, error) {
 		}
 	}
 	result, err := s.requestPayment(texts["app_id"], texts["user"], texts["action"], texts["detail"], given)
+	if err != nil {
+		return 0, nil, badRequest(err)
+	}
+	return http.StatusOK, result, nil
+}
+
+// acted answers what came of a user's act.
+func acted[T any](result T, err error) (int, any, error) {
 	if err != nil {
 		return 0, nil, badRequest(err)
 	}

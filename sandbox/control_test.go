@@ -82,7 +82,7 @@ func TestControlShapes(t *testing.T) {
 	if err := json.Unmarshal(list("notifications")[0], &n); err != nil || n.EventType != "TRANSACTION.SUCCESS" || len(n.Attempts) != 1 || n.Attempts[0].Status != 204 || n.NextAttemptAt != nil {
 		t.Errorf("%+v, %v", n, err)
 	}
-	if got := names(t, list("books")[0]); got != "fee merchant_id paid refunded" {
+	if got := names(t, list("books")[0]); got != "balance fee merchant_id paid refunded refunding" {
 		t.Errorf("books have %s", got)
 	}
 	has("an entry", list("journal")[0], "seq at kind out_trade_no method path status code ms summary request response")

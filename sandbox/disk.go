@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 )
@@ -23,7 +25,12 @@ const (
 	kindPerson       = "person"
 	kindCode         = "code"
 	kindOrder        = "order"
+	kindPaymentCode  = "payment_code"
+	kindRefund       = "refund"
+	kindTransfer     = "transfer"
 	kindNotification = "notification"
+	kindSettings     = "settings"
+	kindLink         = "link"
 	kindFault        = "fault"
 	kindClock        = "clock"
 	kindReset        = "reset"
@@ -148,8 +155,14 @@ func (s *Sandbox) reread(path string) (*os.File, error) {
 	}
 	// A process that ended between a payment and its notification leaves a payment that nobody would hear of.
 	for _, o := range s.books.orders {
-		if o.State == StateSuccess && !s.notifications.announced[orderKey{o.MerchantID, o.OutTradeNo}] {
+		if o.paid() && o.NotifyURL != "" && !s.notifications.announced[occurrence{"TRANSACTION.SUCCESS", o.MerchantID, o.OutTradeNo, ""}] {
 			s.announce(*o)
+		}
+	}
+	for _, r := range s.books.refunds {
+		event := refundEvents[r.status()].name
+		if !s.notifications.announced[occurrence{event, r.MerchantID, r.OutTradeNo, r.OutRefundNo}] {
+			s.announceRefund(*r)
 		}
 	}
 	for _, n := range s.notifications.all {
@@ -222,8 +235,18 @@ func (s *Sandbox) take(l line) error {
 			}
 			s.people.keep(&c)
 		})
+	case kindPaymentCode:
+		return into(l, func(c paymentCode) { s.books.codes[c.Code] = c })
 	case kindOrder:
 		return into(l, s.books.put)
+	case kindRefund:
+		return into(l, s.books.putRefund)
+	case kindTransfer:
+		return into(l, s.books.putTransfer)
+	case kindLink:
+		return into(l, func(one billLink) { s.links.add(one, s.now()) })
+	case kindSettings:
+		return into(l, func(to Settings) { s.settings = to })
 	case kindNotification:
 		return into(l, func(n notification) { s.notifications.restore(&n) })
 	case kindFault:
@@ -272,9 +295,24 @@ func (s *Sandbox) rewrite(path string) (*os.File, error) {
 	for _, o := range s.books.orders {
 		put(kindOrder, o)
 	}
+	for _, code := range slices.Sorted(maps.Keys(s.books.codes)) {
+		if c := s.books.codes[code]; s.now().Sub(c.At) < codeMemory {
+			put(kindPaymentCode, c)
+		}
+	}
+	for _, r := range s.books.refunds {
+		put(kindRefund, r)
+	}
+	for _, t := range s.books.transfers {
+		put(kindTransfer, t)
+	}
 	for _, n := range s.notifications.all {
 		put(kindNotification, n)
 	}
+	for _, token := range s.links.issued {
+		put(kindLink, s.links.byToken[token])
+	}
+	put(kindSettings, s.settings)
 	for _, f := range s.faults.rules {
 		put(kindFault, f)
 	}

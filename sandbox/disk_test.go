@@ -52,8 +52,9 @@ func TestKilled(t *testing.T) {
 	w := newWorld(t, Options{Data: folder})
 	code, used := w.code(), w.code()
 	w.exchange(used, nil)
-	w.place("order-open", map[string]any{"time_expire": stamp(w.Now().Add(time.Hour)), "attach": "x"})
-	prepayID := w.place("order-open", map[string]any{"time_expire": stamp(w.Now().Add(time.Hour)), "attach": "x"})
+	open := map[string]any{"time_expire": stamp(w.Now().Add(time.Hour)), "attach": "x"}
+	w.place("order-open", open)
+	prepayID := w.place("order-open", open)
 	w.place("order-closed", nil)
 	w.closeOrder("order-closed")
 	w.shop.answer = func(int) int { return 500 }

@@ -16,8 +16,10 @@ import (
 // in which they were added; of the rules that would do the same thing to one call (cut it, spoil its signature, change
 // its content) the first one that strikes does it.
 //
-// Operations: v3.prepay, v3.query (by either number), v3.close, v3.certificates, login (the exchange of a code),
-// notify.payment, and * for all of them where the kind makes sense.
+// Operations: v3.prepay (all four), v3.query (by either number), v3.close, v3.refund, v3.refund_query, v3.abnormal_refund,
+// v3.certificates, v2.prepay (all four), v2.query, v2.close, v2.refund, v2.refund_query, v2.micropay, v2.reverse, bill (asking
+// for a bill of either kind), bill_download, login (the exchange of a code), notify.payment, notify.refund, and * for all of them where the kind
+// makes sense.
 //
 // Kinds on calls:
 //
@@ -32,12 +34,33 @@ import (
 //	wrong_amount   answers, signed, with one fen more than was ordered
 //	wrong_app      answers, signed, with another appid
 //
+// Kinds that choose how an accepted refund ends. Delay, on the sandbox's clock, says when; without it, it is the usual time
+// of [Settings.RefundAfter]:
+//
+//	abnormal       ABNORMAL
+//	closed         CLOSED
+//	processing     stays PROCESSING, for Delay and then SUCCESS, or for ever
+//
+// Kinds that change what a bill says of one row or how its file is; a link that was given keeps its fault. But for the
+// first two, the sums and the hash are those of the changed bill:
+//
+//	truncate       half of the file, where the hash is the whole one's
+//	wrong_hash     another hash
+//	drop_row       a row is missing
+//	duplicate      a row is there twice
+//	wrong_amount   an amount is one fen more
+//	wrong_fee      a fee is one fen more (trade bills)
+//	wrong_app      another appid (trade bills)
+//	extra_row      a payment that never was (trade bills)
+//
 // Kinds that change a notification once, when it comes to be:
 //
 //	drop           it is never sent
 //	delay          its first attempt is Delay late, on the sandbox's clock
 //	duplicate      its first attempt is two at the same time
-//	reorder        its first attempt comes after that of the merchant's next notification, or Delay (one minute) late
+//	reorder        of a payment: its first attempt comes after that of the merchant's next notification, or Delay (one
+//	               minute) late; of a refund: the refund ends at once, and the answer of the call that asked for it comes
+//	               after the first attempt was answered, and Delay of real time later
 //	replay         after it was accepted, the very same request comes again, Delay later
 //
 // Kinds that change one attempt, of which the repeats follow the schedule as after any failure:
@@ -51,7 +74,7 @@ type Fault struct {
 	Kind        string        // what happens
 	Count       int           // how often it still strikes, then it is gone; 0 is without end
 	Probability float64       // of striking, above 0 and up to 1; 0 is always
-	Status      int           // error: the HTTP status
+	Status      int           // error: the HTTP status; of v2 without a code, or above 500, it comes without XML
 	Code        string        // error: WeChat's code; of login an error number such as "45011"
 	Delay       time.Duration // see the kinds
 	Executed    bool          // error: execute before answering
@@ -102,13 +125,29 @@ var senses = func() map[string][]string {
 	calls := []string{"error", "delay", "hang", "lose_request", "lose_response"}
 	signed := append(slices.Clip(calls), "bad_signature", "signtest")
 	return map[string][]string{
-		"v3.prepay":       append(slices.Clip(signed), "truncate"),
-		"v3.query":        append(slices.Clip(signed), "truncate", "wrong_amount", "wrong_app"),
-		"v3.close":        signed, // its answer has no body
-		"v3.certificates": append(slices.Clip(signed), "truncate"),
+		"v3.prepay": append(slices.Clip(signed), "truncate"),
+		"v3.query":  append(slices.Clip(signed), "truncate", "wrong_amount", "wrong_app"),
+		"v3.close":  signed, // its answer has no body
+		"v3.refund": append(slices.Clip(signed), "truncate", "wrong_amount", "abnormal", "closed",
+			"processing"),
+		"v3.refund_query":    append(slices.Clip(signed), "truncate", "wrong_amount"),
+		"v3.abnormal_refund": append(slices.Clip(signed), "truncate", "wrong_amount"),
+		"v3.certificates":    append(slices.Clip(signed), "truncate"),
+		"v2.prepay":          append(slices.Clip(calls), "bad_signature", "truncate"),
+		"v2.query":           append(slices.Clip(calls), "bad_signature", "truncate", "wrong_amount", "wrong_app"),
+		"v2.close":           append(slices.Clip(calls), "bad_signature", "truncate"),
+		"v2.refund": append(slices.Clip(calls), "bad_signature", "truncate", "wrong_amount", "abnormal", "closed",
+			"processing"),
+		"v2.micropay":     append(slices.Clip(calls), "bad_signature", "truncate", "wrong_amount"),
+		"v2.reverse":      append(slices.Clip(calls), "bad_signature", "truncate"),
+		"v2.refund_query": append(slices.Clip(calls), "bad_signature", "truncate", "wrong_amount"),
+		"bill":            slices.Concat(signed, billFaults, tradeBillFault),
+		"bill_download":   append(slices.Clip(calls), "truncate"), // its answer is not signed
 		"login":           append(slices.Clip(calls), "truncate"), // its answer is not signed
 		"notify.payment": {"delay", "drop", "duplicate", "reorder", "replay", "lose_request", "lose_response",
 			"bad_signature", "signtest", "truncate", "wrong_amount", "wrong_app"},
+		"notify.refund": {"delay", "drop", "duplicate", "reorder", "replay", "lose_request", "lose_response",
+			"bad_signature", "signtest", "truncate", "wrong_amount"},
 	}
 }()
 
@@ -130,6 +169,9 @@ func (f *faults) restore(rule Fault) {
 	}
 	*f.rules[i] = rule
 }
+
+// delayed are the kinds that take a delay.
+var delayed = []string{"abnormal", "closed", "delay", "processing", "reorder", "replay"}
 
 var isCode = regexp.MustCompile(`^[A-Z][A-Z0-9_]{0,31}$`).MatchString
 
@@ -157,8 +199,8 @@ func (f *Fault) check() error {
 		return fmt.Errorf("delay %s is negative", f.Delay)
 	case f.Kind == "delay" && f.Delay == 0:
 		return fmt.Errorf(`kind "delay" needs a delay, such as "3s"`)
-	case f.Delay != 0 && !slices.Contains([]string{"delay", "reorder", "replay"}, f.Kind):
-		return fmt.Errorf("delay goes with the kinds delay, reorder and replay, not with %s", f.Kind)
+	case f.Delay != 0 && !slices.Contains(delayed, f.Kind):
+		return fmt.Errorf("delay goes with the kinds %s, not with %s", strings.Join(delayed, ", "), f.Kind)
 	case f.Kind != "error" && (f.Status != 0 || f.Code != "" || f.Executed):
 		return fmt.Errorf("status, code and executed go with the kind error, not with %s", f.Kind)
 	}
@@ -177,7 +219,17 @@ var errorCodes = map[string]int{
 	"ORDER_PAID": 400, "SIGN_ERROR": 401, "NO_AUTH": 403, "OUT_TRADE_NO_USED": 403, "RULE_LIMIT": 403, "TRADE_ERROR": 403,
 	"ACCOUNT_ERROR": 403, "USER_ACCOUNT_ABNORMAL": 403, "NOT_ENOUGH": 403, "REQUEST_BLOCKED": 403, "ORDER_NOT_EXIST": 404,
 	"RESOURCE_NOT_EXISTS": 404, "FREQUENCY_LIMITED": 429, "RATELIMIT_EXCEEDED": 429, "SYSTEM_ERROR": 500, "BANK_ERROR": 500,
-	"SERVICE_UNAVAILABLE": 503, "USERPAYING": 202,
+	"SERVICE_UNAVAILABLE": 503, "USERPAYING": 202, "TRADE_OVERDUE": 403, "ORDER_REVERSED": 400, "REFUND_NOT_EXISTS": 404,
+	"BIZ_ERR_NEED_RETRY": 500, "NO_STATEMENT_EXIST": 400, "STATEMENT_CREATING": 400, "REFUND_FEE_MISMATCH": 400,
+	"INVALID_TRANSACTIONID": 500,
+}
+
+// statusOf is the status of a code that an operation answers.
+func statusOf(operation, code string) int {
+	if code == "MCH_NOT_EXISTS" && strings.Contains(operation, "refund") {
+		return http.StatusNotFound // of the order calls it is 400
+	}
+	return errorCodes[code]
 }
 
 // statusCodes are the codes that stand for a status where none was given.
@@ -195,6 +247,15 @@ func (f *Fault) checkError() error {
 	case f.On == "login" && number != nil:
 		return fmt.Errorf(`code %q is no error number: login has numbers such as "45011"`, f.Code)
 	case f.On == "login":
+	case strings.HasPrefix(f.On, "v2."):
+		f.spellV2()
+		if f.Code != "" && !isCode(f.Code) {
+			return fmt.Errorf("code %q is none of WeChat Pay's: those of API v2 look like SYSTEMERROR", f.Code)
+		}
+		if f.Status < 200 || f.Status > 599 || f.Status != http.StatusOK && f.Status < 400 {
+			return fmt.Errorf("status %d is no error", f.Status)
+		}
+		return nil
 	case f.Code != "" && !isCode(f.Code):
 		return fmt.Errorf("code %q is none of WeChat Pay's: they look like SYSTEM_ERROR", f.Code)
 	case f.Status == 0 && f.Code == "":
@@ -202,7 +263,7 @@ func (f *Fault) checkError() error {
 	case f.Code == "":
 		f.Code = statusCodes[f.Status]
 	case f.Status == 0:
-		f.Status = errorCodes[f.Code]
+		f.Status = statusOf(f.On, f.Code)
 	}
 	if f.On == "login" && f.Status == 0 {
 		f.Status = http.StatusOK

@@ -282,7 +282,7 @@ func TestFaultsRefused(t *testing.T) {
 		fault Fault
 		says  string
 	}{
-		{Fault{On: "v3.pay", Kind: "error"}, `on "v3.pay" is no operation: use one of login, notify.payment, v3.certificates, v3.close, v3.prepay, v3.query, or *`},
+		{Fault{On: "v3.pay", Kind: "error"}, `on "v3.pay" is no operation: use one of bill, bill_download, login, notify.payment, notify.refund, v2.close, v2.micropay, v2.prepay, v2.query, v2.refund, v2.refund_query, v2.reverse, v3.abnormal_refund, v3.certificates, v3.close, v3.prepay, v3.query, v3.refund, v3.refund_query, or *`},
 		{Fault{Kind: "error"}, `on "" is no operation`},
 		{Fault{On: "v3.prepay", Kind: "explode"}, `kind "explode" makes no sense on v3.prepay: use one of bad_signature, delay, error, hang, lose_request, lose_response, signtest, truncate`},
 		{Fault{On: "v3.prepay", Kind: "wrong_amount"}, `kind "wrong_amount" makes no sense on v3.prepay`},
@@ -291,7 +291,7 @@ func TestFaultsRefused(t *testing.T) {
 		{Fault{On: "notify.payment", Kind: "error"}, `kind "error" makes no sense on notify.payment`},
 		{Fault{On: "*", Kind: "explode"}, `kind "explode" makes no sense on *`},
 		{Fault{On: "v3.query", Kind: "delay"}, `kind "delay" needs a delay`},
-		{Fault{On: "v3.query", Kind: "hang", Delay: time.Second}, `delay goes with the kinds delay, reorder and replay`},
+		{Fault{On: "v3.query", Kind: "hang", Delay: time.Second}, `delay goes with the kinds abnormal, closed, delay, processing, reorder, replay, not with hang`},
 		{Fault{On: "v3.query", Kind: "delay", Delay: -time.Second}, `delay -1s is negative`},
 		{Fault{On: "v3.query", Kind: "hang", Status: 500}, `status, code and executed go with the kind error`},
 		{Fault{On: "v3.query", Kind: "error", Status: 200}, `give both status and code`},
@@ -318,7 +318,7 @@ func TestFaultsRefused(t *testing.T) {
 	if err := w.ClearFaults(); err != nil || len(w.Faults()) != 0 {
 		t.Errorf("left: %v, %v", w.Faults(), err)
 	}
-	if operations := slices.Sorted(maps.Keys(senses)); len(operations) != 6 {
+	if operations := slices.Sorted(maps.Keys(senses)); len(operations) != 19 {
 		t.Errorf("operations %v", operations)
 	}
 }

@@ -74,7 +74,7 @@ func (s *Sandbox) openID(appID, user string) string {
 func (s *Sandbox) know(appID, user string) (string, error) {
 	switch {
 	case user == "":
-		return "", errors.New("user is missing: any name will do")
+		return "", errNoUser
 	case len(user) > 128:
 		return "", errors.New("user is longer than 128 bytes")
 	}

@@ -46,9 +46,10 @@ const (
 // Notification is a message to a merchant's notify_url, with what became of it.
 type Notification struct {
 	ID            string             `json:"id"`
-	EventType     string             `json:"event_type"` // TRANSACTION.SUCCESS
+	EventType     string             `json:"event_type"` // TRANSACTION.SUCCESS, REFUND.SUCCESS, …
 	MerchantID    string             `json:"merchant_id"`
 	OutTradeNo    string             `json:"out_trade_no"`
+	OutRefundNo   string             `json:"out_refund_no,omitempty"` // of a refund
 	URL           string             `json:"url"`
 	Status        NotificationStatus `json:"status"`
 	CreatedAt     time.Time          `json:"created_at"`
@@ -72,7 +73,8 @@ func (a Attempt) accepted() bool {
 // notification is a Notification and what is needed to go on with it.
 type notification struct {
 	Notification
-	Order    order         `json:"order"`             // as it stood
+	Order    order         `json:"order,omitzero"`    // as it stood, of a payment
+	Refund   *refund       `json:"refund,omitempty"`  // as it stood, of a refund
 	Tries    int           `json:"tries"`             // of the schedule
 	Next     time.Time     `json:"next,omitzero"`     // when the next one is; zero: none
 	Copies   int           `json:"copies,omitempty"`  // of the first try
@@ -96,21 +98,39 @@ type notifications struct {
 	all       []*notification
 	byID      map[string]*notification
 	due       agenda
-	held      []*notification   // until another one has passed
-	announced map[orderKey]bool // orders that have one
+	held      []*notification     // until another one has passed
+	announced map[occurrence]bool // what has one
 	flying    int
 	calm      *sync.Cond // something landed
 }
 
+// occurrence is what a notification tells of.
+type occurrence struct{ eventType, merchantID, outTradeNo, outRefundNo string }
+
+func (n *Notification) occurrence() occurrence {
+	return occurrence{n.EventType, n.MerchantID, n.OutTradeNo, n.OutRefundNo}
+}
+
+// operation is the notification's name in faults and in the journal.
+func (n *Notification) operation() string {
+	if n.OutRefundNo != "" {
+		return "notify.refund"
+	}
+	return "notify.payment"
+}
+
 // clear forgets all notifications; what flies still lands.
 func (n *notifications) clear() {
-	*n = notifications{byID: map[string]*notification{}, announced: map[orderKey]bool{}, flying: n.flying, calm: n.calm}
+	*n = notifications{
+		byID: map[string]*notification{}, announced: map[occurrence]bool{}, flying: n.flying, calm: n.calm,
+	}
+	n.calm.Broadcast()
 }
 
 func (n *notifications) add(one *notification) {
 	n.all = append(n.all, one)
 	n.byID[one.ID] = one
-	n.announced[orderKey{one.MerchantID, one.OutTradeNo}] = true
+	n.announced[one.occurrence()] = true
 	if one.Held {
 		n.held = append(n.held, one)
 	}
@@ -218,26 +238,49 @@ func (s *Sandbox) Notification(id string) (Notification, bool) {
 	return n.view(), true
 }
 
-// announce makes the notification of a payment and lets the faults at it. mu is held.
+// announce makes the notification of a payment. mu is held.
 func (s *Sandbox) announce(o order) {
-	now := s.now()
-	o.Terms, o.Prepays = "", nil
-	n := &notification{
-		Notification: Notification{
-			ID: s.random.uuid("notification"), EventType: "TRANSACTION.SUCCESS", MerchantID: o.MerchantID,
-			OutTradeNo: o.OutTradeNo, URL: o.NotifyURL, Status: NotificationPending, CreatedAt: now,
-		},
-		Order: o, Next: now, Copies: 1,
+	o.Terms, o.Prepays, o.State = "", nil, StateSuccess // it tells of the payment, also where a refund came since
+	s.notify(&notification{Order: o, Notification: Notification{EventType: "TRANSACTION.SUCCESS", MerchantID: o.MerchantID,
+		OutTradeNo: o.OutTradeNo, URL: o.NotifyURL}}, s.now())
+}
+
+// announceRefund makes the notification of a refund that came to its status, if there is one: WeChat Pay tells of none that
+// is PROCESSING, and nothing where no notify_url was given. mu is held.
+func (s *Sandbox) announceRefund(r refund) *notification {
+	event, ok := refundEvents[r.status()]
+	if !ok || r.NotifyURL == "" {
+		return nil
 	}
-	strike := func(kind string) *Fault { return s.strikeHeld("notify.payment", o.OutTradeNo, kind) }
+	r.Terms = ""
+	n := &notification{Refund: &r, Notification: Notification{EventType: event.name, MerchantID: r.MerchantID,
+		OutTradeNo: r.OutTradeNo, OutRefundNo: r.OutRefundNo, URL: r.NotifyURL}}
+	s.notify(n, r.now().At)
+	return n
+}
+
+// refundEvents are the event types of refunds and their summaries.
+var refundEvents = map[RefundStatus]struct{ name, summary string }{
+	RefundSuccess:  {"REFUND.SUCCESS", "退款成功"},
+	RefundAbnormal: {"REFUND.ABNORMAL", "退款异常"},
+	RefundClosed:   {"REFUND.CLOSED", "退款关闭"},
+}
+
+// notify takes a new notification in, of what happened at the instant, and lets the faults at it. mu is held.
+func (s *Sandbox) notify(n *notification, at time.Time) {
+	n.ID, n.Status, n.CreatedAt = s.random.uuid("notification"), NotificationPending, at
+	n.Next, n.Copies = at, 1
+	strike := func(kind string) *Fault { return s.strikeHeld(n.operation(), n.OutTradeNo, kind) }
 	if f := strike("drop"); f != nil {
 		n.Status, n.Next = NotificationDropped, time.Time{}
 	} else {
 		if f := strike("delay"); f != nil {
-			n.Next = now.Add(f.Delay)
+			n.Next = at.Add(f.Delay)
 		}
-		if f := strike("reorder"); f != nil {
-			n.Held, n.Next = true, now.Add(cmp.Or(f.Delay, reorderLimit))
+		if n.Refund == nil { // that of a refund comes before the answer of its call: see acceptRefund
+			if f := strike("reorder"); f != nil {
+				n.Held, n.Next = true, at.Add(cmp.Or(f.Delay, reorderLimit))
+			}
 		}
 		if f := strike("duplicate"); f != nil {
 			n.Copies = 2
@@ -272,13 +315,14 @@ func (s *Sandbox) rouse() {
 	}
 }
 
-// deliverDue is the delivery loop: it starts what is due and sleeps until the next instant at which something is, or
-// until it is roused.
+// deliverDue is the delivery loop: it ends refunds and starts deliveries that are due, and sleeps until the next instant at
+// which something is, or until it is roused.
 func (s *Sandbox) deliverDue() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
 		s.mu.Lock()
+		s.endRefunds()
 		now := s.now()
 		for {
 			a, ok := s.notifications.take(now)
@@ -289,10 +333,10 @@ func (s *Sandbox) deliverDue() {
 			s.start(func() { s.keep(a) })
 		}
 		var alarm <-chan time.Time
-		if a, ok := s.notifications.next(); ok {
+		if at, ok := s.nextDue(); ok {
 			// On a clock that is moved by hand the wait is a guess. The floor keeps a clock that stands from making a
 			// busy loop.
-			timer.Reset(max(a.at.Sub(now), time.Millisecond))
+			timer.Reset(max(at.Sub(now), time.Millisecond))
 			alarm = timer.C
 		}
 		s.mu.Unlock()
@@ -303,6 +347,15 @@ func (s *Sandbox) deliverDue() {
 		case <-alarm:
 		}
 	}
+}
+
+// nextDue is the next instant at which something is to be done. mu is held.
+func (s *Sandbox) nextDue() (time.Time, bool) {
+	a, ok := s.notifications.next()
+	if len(s.books.ending) > 0 && (!ok || s.books.ending[0].EndsAt.Before(a.at)) {
+		return s.books.ending[0].EndsAt, true
+	}
+	return a.at, ok
 }
 
 // keep keeps an appointment: one try of the schedule, in its copies, or a replay.
@@ -419,6 +472,7 @@ func (s *Sandbox) Idle(ctx context.Context) error {
 	defer stop()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.endRefunds()
 	for ctx.Err() == nil && s.ending.Err() == nil {
 		a, ok := s.notifications.next()
 		if s.notifications.flying == 0 && (!ok || a.at.After(s.now())) {
@@ -429,17 +483,32 @@ func (s *Sandbox) Idle(ctx context.Context) error {
 	return ctx.Err()
 }
 
+// awaitAttempt waits until an attempt of the notification, which may be nil, was answered, or until none is to be expected.
+func (s *Sandbox) awaitAttempt(ctx context.Context, n *notification) {
+	stop := context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.notifications.calm.Broadcast()
+	})
+	defer stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for n != nil && s.notifications.byID[n.ID] == n && n.Status == NotificationPending && len(n.Attempts) == 0 &&
+		!n.Next.After(s.now()) && ctx.Err() == nil && s.ending.Err() == nil {
+		s.notifications.calm.Wait()
+	}
+}
+
 // compose makes the request of one attempt: the same event with the same id, encrypted and signed afresh, its names in
 // another order.
 func (s *Sandbox) compose(n *notification, copy int) (*delivery, error) {
 	s.mu.Lock()
-	strike := func(kinds ...string) *Fault { return s.strikeHeld("notify.payment", n.OutTradeNo, kinds...) }
+	strike := func(kinds ...string) *Fault { return s.strikeHeld(n.operation(), n.OutTradeNo, kinds...) }
 	lie := strike("wrong_amount", "wrong_app")
 	spoil := strike("bad_signature", "signtest", "truncate")
 	lose := strike("lose_request", "lose_response")
 	m := s.merchantOf(n.MerchantID)
 	random := s.random.fork("notification", n.ID, strconv.Itoa(len(n.Attempts)+copy))
-	o := n.Order
 	s.mu.Unlock()
 
 	d := &delivery{}
@@ -451,13 +520,29 @@ func (s *Sandbox) compose(n *notification, copy int) (*delivery, error) {
 	if lose != nil {
 		d.lost = lose.Kind
 	}
-	resource := o.transaction()
-	if lie != nil {
-		resource = s.lie(lie.Kind, o).transaction()
+	switch {
+	case n.inV2() && n.Refund != nil:
+		return s.composeRefundV2(*n.Refund, m, random, lie, spoil, d)
+	case n.inV2():
+		return s.composeV2(n.Order, m, random, lie, spoil, d), nil
+	}
+	kind, summary := "transaction", "支付成功"
+	var resource document
+	switch {
+	case n.Refund != nil:
+		r := *n.Refund
+		if lie != nil {
+			r.Amount++
+		}
+		kind, summary, resource = "refund", refundEvents[r.status()].summary, r.notice()
+	case lie != nil:
+		resource = s.lie(lie.Kind, n.Order).transaction()
+	default:
+		resource = n.Order.transaction()
 	}
 	plain := encode(resource.shuffled(random))
 	nonce := random.text("nonce", alnums, 12)
-	sealed, err := seal(m.APIv3Key, nonce, "transaction", plain)
+	sealed, err := seal(m.APIv3Key, nonce, kind, plain)
 	if err != nil {
 		return nil, err
 	}
@@ -466,12 +551,12 @@ func (s *Sandbox) compose(n *notification, copy int) (*delivery, error) {
 		{"create_time", stamp(n.CreatedAt)},
 		{"resource_type", "encrypt-resource"},
 		{"event_type", n.EventType},
-		{"summary", "支付成功"},
+		{"summary", summary},
 		{"resource", document{
-			{"original_type", "transaction"},
+			{"original_type", kind},
 			{"algorithm", "AEAD_AES_256_GCM"},
 			{"ciphertext", sealed},
-			{"associated_data", "transaction"},
+			{"associated_data", kind},
 			{"nonce", nonce},
 		}.shuffled(random)},
 	}.shuffled(random))
@@ -538,6 +623,9 @@ func (s *Sandbox) send(n *notification, d *delivery) Attempt {
 		a.Error = "lost on the way, on purpose"
 	default:
 		s.post(n.URL, d, &a)
+		if n.inV2() && a.Error == "" {
+			a.Error = refusedV2(a)
+		}
 		if d.lost == "lose_response" {
 			a.Error = fmt.Sprintf("delivered; its answer (%d %s) was lost on purpose", a.Status, a.Error)
 			a.Status, a.Body = 0, ""
@@ -550,7 +638,7 @@ func (s *Sandbox) send(n *notification, d *delivery) Attempt {
 	if a.Error != "" {
 		summary = n.EventType + ": " + a.Error
 	}
-	s.record(Entry{Kind: "notification", Name: "notify.payment", OutTradeNo: n.OutTradeNo, Method: http.MethodPost,
+	s.record(Entry{Kind: "notification", Name: n.operation(), OutTradeNo: n.OutTradeNo, Method: http.MethodPost,
 		Path: n.URL, Status: a.Status, Ms: time.Since(began).Milliseconds(), Summary: summary,
 		Request: "POST " + n.URL + "\n" + headerText(d.Header) + "\n" + d.Body, Response: a.Body})
 	return a

@@ -1,5 +1,5 @@
 // Package sandbox is WeChat's side of a payment, for development and tests: an emulator of WeChat Pay API v3
-// (api.mch.weixin.qq.com) and of the mini-program login (api.weixin.qq.com), as an [http.Handler].
+// and v2 (api.mch.weixin.qq.com) and of the mini-program login (api.weixin.qq.com), as an [http.Handler].
 //
 //	wx, err := sandbox.New(sandbox.Options{})
 //	server := httptest.NewServer(wx)
@@ -10,15 +10,16 @@
 //
 // It is as strict as the real servers: it checks headers, signatures, clocks, every field of every body, and refuses
 // what they refuse with their status, code and text. It keeps its own books, from which a test learns what truly was
-// paid ([Sandbox.Books]), and sends real notifications: encrypted, signed, repeated on WeChat's schedule. It misbehaves
-// on purpose where a test asks for it ([Sandbox.AddFault]) and behaves otherwise.
+// paid and refunded ([Sandbox.Books]), makes the bills out of them, and sends real notifications: encrypted, signed,
+// repeated on WeChat's schedule. It misbehaves on purpose where a test asks for it ([Sandbox.AddFault]) and behaves
+// otherwise.
 //
 // # Two times
 //
 // Signatures live in real time, business lives on the sandbox's clock. The timestamps of Authorization and
 // Wechatpay-Timestamp follow [Options.Clock], so that any SDK keeps working after the sandbox's clock was advanced.
 // Everything that a merchant would call a date follows [Sandbox.Now]: expiry of orders, prepay ids and login codes, when
-// a payment was made, when a notification is repeated.
+// a payment was made, how long a refund takes, when a day's bill is there, when a notification is repeated.
 //
 // # What it is not
 //
@@ -77,7 +78,7 @@ type Options struct {
 	Hosts []string
 }
 
-// Sandbox is one WeChat. It serves WeChat's paths (/v3/…, /sns/…), its control API (/sandbox/v1/…) and the phone
+// Sandbox is one WeChat. It serves WeChat's paths (/v3/…, /pay/…, /secapi/…, /sns/…), its control API (/sandbox/v1/…) and the phone
 // (/phone). All methods may be called from many goroutines.
 type Sandbox struct {
 	clock      func() time.Time
@@ -112,6 +113,9 @@ type Sandbox struct {
 	books         books
 	notifications notifications
 	faults        faults
+	settings      Settings
+	links         billLinks
+	spent         spent
 	baseURL       string
 	serviceURL    string
 }
@@ -132,6 +136,7 @@ func New(o Options) (*Sandbox, error) {
 		slots:      make(chan struct{}, maxDeliveries),
 		people:     newPeople(),
 		books:      newBooks(),
+		settings:   calm(),
 		serviceURL: strings.TrimRight(o.Service, "/"),
 	}
 	if s.clock == nil {
@@ -168,7 +173,7 @@ func New(o Options) (*Sandbox, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.notifications.due.Len() > 0 {
+	if _, due := s.nextDue(); due {
 		s.startDelivery()
 	}
 	return s, nil
@@ -203,8 +208,8 @@ func (s *Sandbox) Now() time.Time {
 // now is Now for those who hold mu.
 func (s *Sandbox) now() time.Time { return s.clock().Add(s.offset) }
 
-// Advance moves the sandbox's clock forward by d. Repeats of notifications that thereby become due are sent at once, one
-// after the other until one is accepted. The clock never goes back: a negative d is taken as 0.
+// Advance moves the sandbox's clock forward by d. Refunds whose time thereby comes end, each at its own time, and repeats of
+// notifications that become due are sent at once, one after the other until one is accepted. The clock never goes back: a negative d is taken as 0.
 func (s *Sandbox) Advance(d time.Duration) {
 	if d > 0 {
 		s.mu.Lock()
@@ -216,8 +221,8 @@ func (s *Sandbox) Advance(d time.Duration) {
 	s.rouse()
 }
 
-// Reset forgets all orders, payments, notifications, login codes, faults and the journal, and sets the clock back to
-// the real time. Merchants with their keys and people with their openids stay, since services have them in their
+// Reset forgets all orders, payments, refunds, balances, notifications, login codes, faults, settings and the journal, and
+// sets the clock back to the real time. Merchants with their keys and people with their openids stay, since services have them in their
 // configuration and databases.
 func (s *Sandbox) Reset() error {
 	s.mu.Lock()
@@ -239,6 +244,8 @@ func (s *Sandbox) forget() {
 	s.people.codes, s.people.issued = map[string]*loginCode{}, nil
 	s.notifications.clear()
 	s.faults = faults{}
+	s.settings = calm()
+	s.links = billLinks{}
 }
 
 // SetBaseURL tells the sandbox under which URL it is reached, which is known only after listening. Its host name is then
@@ -282,6 +289,8 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.Path; {
 	case strings.HasPrefix(path, "/v3/"):
 		s.serveV3(w, r)
+	case strings.HasPrefix(path, "/pay/"), strings.HasPrefix(path, "/secapi/"):
+		s.serveV2(w, r)
 	case strings.HasPrefix(path, "/sns/"):
 		s.serveMiniProgram(w, r)
 	case strings.HasPrefix(path, controlPath):

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rsa"
 	"encoding/json"
 	"errors"
@@ -39,17 +40,39 @@ type operation struct {
 	// watchful calls look at Accept and User-Agent and say precisely what is wrong with Authorization; the others were
 	// seen to do neither.
 	watchful bool
-	do       func(*Sandbox, *call) answer
+	// limitName is the operation's name in rate limits, where it isn't name.
+	limitName string
+	do        func(*Sandbox, *call) answer
 }
 
 var operations = []*operation{
-	{name: "v3.prepay", method: "POST", template: "/v3/pay/transactions/jsapi", body: prepayFields, do: (*Sandbox).prepay},
+	{name: "v3.prepay", method: "POST", template: "/v3/pay/transactions/jsapi", body: prepayFields(tradeJSAPI),
+		do: orderAs(tradeJSAPI)},
+	{name: "v3.prepay", method: "POST", template: "/v3/pay/transactions/native", body: prepayFields(tradeNative),
+		do: orderAs(tradeNative)},
+	{name: "v3.prepay", method: "POST", template: "/v3/pay/transactions/h5", body: prepayFields(tradeH5),
+		do: orderAs(tradeH5)},
+	{name: "v3.prepay", method: "POST", template: "/v3/pay/transactions/app", body: prepayFields(tradeApp),
+		do: orderAs(tradeApp)},
 	{name: "v3.query", method: "GET", template: "/v3/pay/transactions/out-trade-no/{out_trade_no}",
 		path: []field{outTradeNoField}, query: []field{mchidField}, do: (*Sandbox).query},
 	{name: "v3.query", method: "GET", template: "/v3/pay/transactions/id/{transaction_id}",
 		path: []field{transactionIDField}, query: []field{mchidField}, do: (*Sandbox).query},
 	{name: "v3.close", method: "POST", template: "/v3/pay/transactions/out-trade-no/{out_trade_no}/close",
 		path: []field{outTradeNoField}, body: []field{mchidField}, do: (*Sandbox).close},
+	{name: "v3.refund", method: "POST", template: "/v3/refund/domestic/refunds", body: refundFields,
+		do: (*Sandbox).refund, watchful: true},
+	{name: "v3.refund_query", method: "GET", template: "/v3/refund/domestic/refunds/{out_refund_no}",
+		path: []field{outRefundNoField}, do: (*Sandbox).queryRefund, watchful: true},
+	{name: "v3.abnormal_refund", method: "POST",
+		template: "/v3/refund/domestic/refunds/{refund_id}/apply-abnormal-refund",
+		path:     []field{refundIDField}, body: abnormalFields, do: (*Sandbox).applyAbnormal, watchful: true},
+	{name: "bill", method: "GET", template: "/v3/bill/tradebill", query: tradeBillFields,
+		do: (*Sandbox).applyTradeBill, watchful: true, limitName: "bill.tradebill"},
+	{name: "bill", method: "GET", template: "/v3/bill/fundflowbill", query: fundFlowFields,
+		do: (*Sandbox).applyFundFlowBill, watchful: true, limitName: "bill.fundflowbill"},
+	{name: "bill_download", method: "GET", template: "/v3/billdownload/file", query: downloadFields,
+		do: (*Sandbox).downloadBill},
 	{name: "v3.certificates", method: "GET", template: "/v3/certificates",
 		query: []field{algorithmField}, do: (*Sandbox).certificates, watchful: true},
 }
@@ -111,6 +134,15 @@ type answer struct {
 	code   string // of a refusal
 	number int64  // behind the dash of Request-ID
 	body   []byte // nil with 204
+	media  string // of a file; "" is a document
+}
+
+// shown is the body as the journal has it.
+func (a answer) shown() string {
+	if !utf8.Valid(a.body) {
+		return fmt.Sprintf("[file of %d bytes]", len(a.body))
+	}
+	return string(a.body)
 }
 
 // ok answers 200 with a document.
@@ -126,7 +158,7 @@ func (c *call) refuse(status int, code string, number int64, p phrase, detail an
 	if detail != nil {
 		d = append(d, pair{"detail", detail})
 	}
-	return answer{status, code, number, encode(d)}
+	return answer{status: status, code: code, number: number, body: encode(d)}
 }
 
 // malformed answers that a field breaks its rule.
@@ -169,6 +201,9 @@ func (s *Sandbox) serveV3(w http.ResponseWriter, r *http.Request) {
 		a = s.authenticate(c)
 	}
 	e.OutTradeNo = c.order
+	if a.status == 0 && s.spend(c) {
+		a = c.refuse(http.StatusTooManyRequests, "FREQUENCY_LIMITED", numberFrequency, saysTooFrequent, nil)
+	}
 	if a.status == 0 {
 		if f := s.strike(op.name, "delay"); f != nil && !s.pause(r.Context(), f.Delay) {
 			e.Summary = "the caller left during a delay"
@@ -181,11 +216,16 @@ func (s *Sandbox) serveV3(w http.ResponseWriter, r *http.Request) {
 			if a = c.parse(); a.status == 0 {
 				a = op.do(s, c)
 			}
+			if op.name == "v3.refund" && a.status >= 400 {
+				s.mu.Lock()
+				s.count(failingRefunds, c.merchant.ID)
+				s.mu.Unlock()
+			}
 		}
 		e.OutTradeNo = c.order
 		settled = s.settled() == nil
 		if f != nil && f.Kind == "lose_response" {
-			e.Code, e.Ms, e.Response = a.code, time.Since(began).Milliseconds(), string(a.body)
+			e.Code, e.Ms, e.Response = a.code, time.Since(began).Milliseconds(), a.shown()
 			e.Summary = fmt.Sprintf("executed (%d); the answer is lost", a.status)
 			s.record(e)
 			panic(http.ErrAbortHandler)
@@ -204,7 +244,7 @@ func (s *Sandbox) serveV3(w http.ResponseWriter, r *http.Request) {
 	}
 	e.Status, e.Code, e.Ms = a.status, a.code, time.Since(began).Milliseconds()
 	e.Summary = strings.TrimSpace(fmt.Sprintf("%s → %d %s", op.name, a.status, a.code))
-	e.Response = fmt.Sprintf("HTTP/1.1 %d\n%s\n%s", a.status, headerText(w.Header()), a.body)
+	e.Response = fmt.Sprintf("HTTP/1.1 %d\n%s\n%s", a.status, headerText(w.Header()), a.shown())
 	s.record(e)
 	w.WriteHeader(a.status)
 	send(w, a.body, cut)
@@ -381,7 +421,7 @@ func (s *Sandbox) dress(w http.ResponseWriter, c *call, a answer) (cut bool, err
 		h.Set("Content-Language", "en")
 	}
 	if len(a.body) > 0 {
-		h.Set("Content-Type", "application/json; charset=utf-8")
+		h.Set("Content-Type", cmp.Or(a.media, "application/json; charset=utf-8"))
 		h.Set("Content-Length", strconv.Itoa(len(a.body)))
 	}
 	id := "08" + strings.ToUpper(s.random.text("request", hexes, 38))
@@ -389,6 +429,9 @@ func (s *Sandbox) dress(w http.ResponseWriter, c *call, a answer) (cut bool, err
 		h.Set("Request-Id", id+"-"+strconv.FormatInt(a.number, 10))
 	}
 	fine := a.status < 300
+	if a.media != "" { // files are never signed
+		return s.strike(c.op.name, "truncate") != nil, nil
+	}
 	if c.merchant == nil || !fine && !s.signErrors {
 		return false, nil
 	}
@@ -397,7 +440,11 @@ func (s *Sandbox) dress(w http.ResponseWriter, c *call, a answer) (cut bool, err
 	if err != nil || !fine {
 		return false, err
 	}
-	if f := s.strike(c.op.name, "bad_signature", "signtest", "truncate"); f != nil {
+	spoilers := []string{"bad_signature", "signtest", "truncate"}
+	if c.op.name == "bill" {
+		spoilers = spoilers[:2] // it is the bill that is truncated
+	}
+	if f := s.strike(c.op.name, spoilers...); f != nil {
 		if f.Kind == "truncate" {
 			return true, nil
 		}

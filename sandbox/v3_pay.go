@@ -9,8 +9,8 @@ import (
 	"github.com/fenhao-pay/fenhao/money"
 )
 
-// This file is the calls of API v3 for orders of a mini program. Source of the tables: vendor manual, "JSAPI下单",
-// "查询订单", "关闭订单", "下载平台证书".
+// This file is the calls of API v3 for orders. Source of the tables: vendor manual, "JSAPI下单", "Native下单", "H5下单",
+// "APP下单", "查询订单", "关闭订单", "下载平台证书".
 
 var (
 	mchidField         = field{name: "mchid", title: "直连商户号", kind: text, max: 32}
@@ -19,7 +19,28 @@ var (
 	transactionIDField = field{name: "transaction_id", title: "微信支付订单号", kind: text, max: 32}
 )
 
-var prepayFields = []field{
+// prepayFields is the table of an order of the trade type.
+func prepayFields(tradeType string) []field {
+	fields := slices.Clone(orderFields)
+	at := func(name string) int { return slices.IndexFunc(fields, func(f field) bool { return f.name == name }) }
+	if tradeType != tradeJSAPI {
+		fields = slices.Delete(fields, at("payer"), at("payer")+1)
+	}
+	if tradeType == tradeH5 {
+		scene := &fields[at("scene_info")]
+		scene.optional = false
+		scene.fields = append(slices.Clip(scene.fields), field{name: "h5_info", title: "H5场景信息", kind: object, fields: []field{
+			{name: "type", title: "场景类型", kind: text, max: 32, rule: pattern("^(Wap|iOS|Android)$")},
+			{name: "app_name", title: "应用名称", kind: text, optional: true, max: 64},
+			{name: "app_url", title: "网站URL", kind: text, optional: true, max: 128},
+			{name: "bundle_id", title: "iOS平台BundleID", kind: text, optional: true, max: 128},
+			{name: "package_name", title: "Android平台PackageName", kind: text, optional: true, max: 128},
+		}})
+	}
+	return fields
+}
+
+var orderFields = []field{
 	{name: "appid", title: "公众号ID", kind: text, max: 32},
 	mchidField,
 	{name: "description", title: "商品描述", kind: text, max: 127},
@@ -62,15 +83,19 @@ var prepayFields = []field{
 	}},
 }
 
-// prepay is POST /v3/pay/transactions/jsapi.
-func (s *Sandbox) prepay(c *call) answer {
+// orderAs is POST /v3/pay/transactions/{jsapi,native,h5,app}.
+func orderAs(tradeType string) func(*Sandbox, *call) answer {
+	return func(s *Sandbox, c *call) answer { return s.prepay(c, tradeType) }
+}
+
+func (s *Sandbox) prepay(c *call, tradeType string) answer {
 	b := &c.body
 	invalid := func(number int64, says phrase) answer {
 		return c.refuse(http.StatusBadRequest, "INVALID_REQUEST", number, says, nil)
 	}
 	o := order{
 		MerchantID: c.merchant.ID, OutTradeNo: b.string("out_trade_no"), API: "v3", AppID: b.string("appid"),
-		OpenID: b.string("payer", "openid"), Description: b.string("description"), Attach: b.string("attach"),
+		TradeType: tradeType, OpenID: b.string("payer", "openid"), Description: b.string("description"), Attach: b.string("attach"),
 		DeviceID: b.string("scene_info", "device_id"), NotifyURL: b.string("notify_url"),
 		Amount: money.Fen(b.int("amount", "total")), Terms: string(b.canonical()),
 	}
@@ -84,6 +109,7 @@ func (s *Sandbox) prepay(c *call) answer {
 	now := s.now()
 	p, known := s.people.byOpenID[o.OpenID]
 	switch {
+	case tradeType != tradeJSAPI: // who pays is known when it is paid
 	case !known:
 		return c.refuse(http.StatusBadRequest, "PARAM_ERROR", numberIllegal, saysNoOpenID,
 			document{{"field", "/payer/openid"}, {"value", o.OpenID}, {"issue", saysNoOpenID.en}, {"location", "body"}})
@@ -92,24 +118,31 @@ func (s *Sandbox) prepay(c *call) answer {
 	}
 	if t := b.string("time_expire"); t != "" {
 		at, _ := time.Parse(time.RFC3339Nano, t) // the table looked at its form
+		longest, tooFar := longestLife, saysTooFar
+		if tradeType == tradeNative {
+			longest, tooFar = nativeLife, saysTooFarNative
+		}
 		_, repeated := s.books.numbers[orderKey{o.MerchantID, o.OutTradeNo}]
 		switch {
 		case repeated: // it was checked when the order was placed
 		case !at.After(now):
 			return invalid(numberOrderOverdue, saysPast)
-		case at.After(now.Add(longestLife)):
-			return invalid(numberIllegal, saysTooFar)
+		case at.After(now.Add(longest)):
+			return invalid(numberIllegal, tooFar)
 		case at.Before(now.Add(time.Minute)):
 			at = now.Add(time.Minute) // lifted, as WeChat Pay does
 		}
 		o.ExpiresAt = at.UTC()
 	}
 
-	placed, err := s.books.place(o, s.newPrepayID(now), now)
+	placed, err := s.books.place(o, s.newPrepay(tradeType, now), now)
 	switch err {
 	case refusedPaid:
 		return c.refuse(http.StatusForbidden, "OUT_TRADE_NO_USED", numberOrderPaid, saysPaid, nil)
 	case refusedClosed:
+		if tradeType == tradeNative {
+			return c.refuse(http.StatusBadRequest, "ORDER_CLOSED", numberOrderIsClosed, saysClosed, nil)
+		}
 		return c.refuse(http.StatusForbidden, "OUT_TRADE_NO_USED", numberOrderIsClosed, saysClosed, nil)
 	case refusedDiffers:
 		return invalid(numberOrderDiffers, saysDiffers)
@@ -117,13 +150,39 @@ func (s *Sandbox) prepay(c *call) answer {
 		return invalid(numberOrderOverdue, saysOverdue)
 	}
 	s.save(kindOrder, placed)
-	id := placed.Prepays[len(placed.Prepays)-1].ID
+	newest := placed.Prepays[len(placed.Prepays)-1]
 	if len(placed.Prepays) == 1 {
 		s.recordHeld(Entry{Kind: "state", Name: "order.created", OutTradeNo: o.OutTradeNo,
 			Summary: "NOTPAY " + o.Amount.String()})
 	}
-	return ok(document{{"prepay_id", id}})
+	switch tradeType {
+	case tradeNative:
+		return ok(document{{"code_url", newest.Link}})
+	case tradeH5:
+		return ok(document{{"h5_url", newest.Link}})
+	}
+	return ok(document{{"prepay_id", newest.ID}})
 }
+
+// newPrepay is a prepay for an order of the trade type, with its link. mu is held.
+func (s *Sandbox) newPrepay(tradeType string, now time.Time) prepay {
+	p := prepay{ID: s.newPrepayID(now), At: now}
+	switch tradeType {
+	case tradeNative:
+		for p.Link == "" || s.books.links[p.Link] != "" {
+			p.Link = codeURL + s.random.text("link", alnums, 9)
+		}
+	case tradeH5:
+		p.Link = h5URL + p.ID + "&package=" + s.random.text("link", digits, 10)
+	}
+	return p
+}
+
+// How links begin. Source: vendor manual, "Native下单" and "H5下单".
+const (
+	codeURL = "weixin://wxpay/bizpayurl?pr="
+	h5URL   = "https://wx.tenpay.com/cgi-bin/mmpayweb-bin/checkmweb?prepay_id="
+)
 
 // newPrepayID is 36 characters: wx, day and time in Beijing, 6 digits, 16 hex digits and 0000. mu is held.
 func (s *Sandbox) newPrepayID(now time.Time) string {
@@ -180,9 +239,13 @@ func (c *call) lost(err error) answer {
 func (s *Sandbox) close(c *call) answer {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	o, changed, err := s.books.close(c.merchant.ID, c.order, s.now())
+	o, changed, err := s.books.close(c.merchant.ID, c.order, s.settings.BusyClose, s.now())
 	switch err {
 	case nil:
+	case refusedToClose:
+		return c.refuse(http.StatusForbidden, "TRADE_ERROR", numberCloseForbidden, saysReverse, nil)
+	case refusedBusy:
+		return c.refuse(http.StatusTooManyRequests, "FREQUENCY_LIMITED", numberFrequency, saysPaying, nil)
 	case refusedPaid:
 		return c.refuse(http.StatusBadRequest, "ORDER_PAID", numberOrderPaid, saysPaid, nil)
 	default:
@@ -229,7 +292,11 @@ func (s *Sandbox) certificates(c *call) answer {
 }
 
 // tradeStates are the texts of trade_state_desc.
-var tradeStates = map[State]string{StateNotPay: "订单未支付", StateSuccess: "支付成功", StateClosed: "订单已关闭"}
+var tradeStates = map[State]string{
+	StateNotPay: "订单未支付", StateSuccess: "支付成功", StateClosed: "订单已关闭",
+	StateUserPaying: "用户支付中，需要输入密码", StatePayError: "支付失败", StateRevoked: "订单已撤销",
+	StateRefund: "订单发生过退款，退款详情请查询退款单",
+}
 
 // transaction is what a query answers about an order and what a notification has encrypted.
 func (o order) transaction() document {
@@ -243,12 +310,12 @@ func (o order) transaction() document {
 	if o.Attach != "" {
 		d = append(d, pair{"attach", o.Attach})
 	}
-	if o.State != StateSuccess {
+	if !o.paid() {
 		return append(d, pair{"amount", document{{"total", o.Amount}, {"currency", money.CNY}}})
 	}
 	d = append(d,
 		pair{"transaction_id", o.TransactionID},
-		pair{"trade_type", "JSAPI"},
+		pair{"trade_type", o.tradeType()},
 		pair{"bank_type", "OTHERS"},
 		pair{"success_time", stamp(o.PaidAt)},
 		pair{"payer", document{{"openid", o.OpenID}}},
