@@ -85,7 +85,8 @@ func open(key *rsa.PrivateKey) (crypto.Signer, string, error) {
 	}
 	der := x509.MarshalPKCS1PrivateKey(key)
 	defer clear(der)
-	at := unsafe.Pointer(&der[0]) // d2i moves it to the end of what it has read
+	// d2i moves it behind what it has read, where a Go pointer must not point.
+	at := uintptr(unsafe.Pointer(&der[0]))
 	handle := call(f.readKey, 0, uintptr(unsafe.Pointer(&at)), uintptr(len(der)))
 	runtime.KeepAlive(der)
 	if handle == 0 {
@@ -108,7 +109,8 @@ func (s *signer) Decrypt(rand io.Reader, sealed []byte, opts crypto.DecrypterOpt
 
 // Sign signs a digest. What isn't PKCS #1 v1.5 over SHA-256, and what OpenSSL fails at, Go signs.
 func (s *signer) Sign(rand io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
-	if _, pss := opts.(*rsa.PSSOptions); !pss && opts != nil && opts.HashFunc() == crypto.SHA256 && len(digest) == crypto.SHA256.Size() {
+	_, pss := opts.(*rsa.PSSOptions)
+	if !pss && opts != nil && opts.HashFunc() == crypto.SHA256 && len(digest) == crypto.SHA256.Size() {
 		if signature := s.fast(digest); signature != nil {
 			return signature, nil
 		}
@@ -126,9 +128,11 @@ func (s *signer) fast(digest []byte) []byte {
 	defer call(s.contextFree, context)
 	signature := make([]byte, s.own.Size())
 	size := uintptr(len(signature))
-	if !one(call(s.init, context)) || !one(call(s.setPadding, context, pkcs1Padding)) || !one(call(s.setHash, context, call(s.sha256))) ||
+	if !one(call(s.init, context)) || !one(call(s.setPadding, context, pkcs1Padding)) ||
+		!one(call(s.setHash, context, call(s.sha256))) ||
 		!one(call(s.sign, context, uintptr(unsafe.Pointer(&signature[0])), uintptr(unsafe.Pointer(&size)),
-			uintptr(unsafe.Pointer(&digest[0])), uintptr(len(digest)))) || size != uintptr(len(signature)) {
+			uintptr(unsafe.Pointer(&digest[0])), uintptr(len(digest)))) ||
+		size != uintptr(len(signature)) {
 		// The queue of errors is the thread's. Where this goroutine has changed threads meanwhile, an entry stays behind,
 		// which nobody reads.
 		call(s.clearErrors)
