@@ -248,7 +248,7 @@ func explain(command *kong.Node, args []string, err error) error {
 				"--%[1]s lacks its value: --%[1]s %[2]s", f.Name, f.FormatPlaceHolder())
 		}
 	}
-	if own := (text{}); errors.As(err, &own) { // of a command's Validate
+	if own := (phrase.Text{}); errors.As(err, &own) { // of a command's Validate
 		return own
 	}
 	return failure("用法不对（%s）", "wrong usage (%s)", err)

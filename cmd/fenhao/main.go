@@ -98,13 +98,8 @@ func (e *env) getenv(name string) string {
 // text returns the sentence in the language of the user.
 func (e *env) text(zh, en string) string { return phrase.Say(zh, en).In(e.lang) }
 
-// text is one sentence for people, in both languages, as an error: what a command returns is printed as it is.
-type text struct{ phrase.Text }
-
-func (t text) Error() string { return t.EN }
-
-// failure makes an error of two formats that take the same arguments.
-func failure(zh, en string, args ...any) error { return text{phrase.Say(zh, en, args...)} }
+// failure makes an error of two formats that take the same arguments. What a command returns is printed as it is.
+func failure(zh, en string, args ...any) error { return phrase.Say(zh, en, args...) }
 
 // run is the program: args without its name, environ as os.Environ. It returns the exit code.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/fenhao-pay/fenhao/internal/diagnose"
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"github.com/fenhao-pay/fenhao/internal/settings"
 	"github.com/fenhao-pay/fenhao/wechatpay"
 	"github.com/fenhao-pay/fenhao/wechatpay/apiv2"
@@ -425,7 +426,7 @@ func (e *env) target(given string) (string, error) {
 
 // note tells the user something on the way.
 func (e *env) note(zh, en string, args ...any) {
-	fmt.Fprintln(e.stderr, "fenhao: "+failure(zh, en, args...).(text).In(e.lang))
+	fmt.Fprintln(e.stderr, "fenhao: "+phrase.Say(zh, en, args...).In(e.lang))
 }
 
 // printJSON writes v on one line and leaves & < > as they are, so that it can be copied.

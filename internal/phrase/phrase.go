@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// Text is one sentence in both languages. The zero Text says nothing.
+// Text is one sentence in both languages. The zero Text says nothing. It is an error too, for what is told as it is.
 type Text struct {
 	ZH, EN string
 }
@@ -25,8 +25,11 @@ func (t Text) In(lang string) string {
 	return t.EN
 }
 
-// Say makes a Text of two formats that take the same arguments. An argument that speaks both
-// languages itself (has In) appears in the language of each. Without arguments both are taken as they are, signs of percent too.
+// Error is the sentence in English.
+func (t Text) Error() string { return t.EN }
+
+// Say makes a Text of two formats that take the same arguments. An argument that is a Text itself appears in the
+// language of each. Without arguments both are taken as they are, signs of percent too.
 func Say(zh, en string, args ...any) Text {
 	if len(args) == 0 {
 		return Text{zh, en}
@@ -34,7 +37,7 @@ func Say(zh, en string, args ...any) Text {
 	in := func(lang string) []any {
 		spoken := slices.Clone(args)
 		for i, arg := range spoken {
-			if t, ok := arg.(interface{ In(lang string) string }); ok {
+			if t, ok := arg.(Text); ok {
 				spoken[i] = t.In(lang)
 			}
 		}

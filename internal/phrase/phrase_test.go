@@ -1,6 +1,8 @@
 package phrase_test
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -17,6 +19,15 @@ func TestIn(t *testing.T) {
 		if got := text.In(lang); got != want {
 			t.Errorf("In(%q) = %q, want %q", lang, got, want)
 		}
+	}
+}
+
+func TestError(t *testing.T) {
+	t.Parallel()
+	err := fmt.Errorf("read: %w", phrase.Say("太长", "too long"))
+	var text phrase.Text
+	if err.Error() != "read: too long" || !errors.As(err, &text) || text.In("zh") != "太长" {
+		t.Errorf("%q, %+v", err, text)
 	}
 }
 
