@@ -22,6 +22,28 @@ const (
 	billReady = 10 * time.Hour // it can be asked for
 )
 
+// What forbids a bill.
+const (
+	refusedDayOpen refusal = "the day isn't over"
+	refusedDayOld  refusal = "the day is more than three months ago"
+	refusedUnmade  refusal = "the day's bills aren't made yet"
+)
+
+// billTrouble tells why there can't be a bill of the day that begins so; nil is that there can.
+func billTrouble(day, now time.Time) error {
+	now = now.In(beijing)
+	today := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, beijing)
+	switch {
+	case !day.Before(today):
+		return refusedDayOpen
+	case day.Before(today.AddDate(0, -3, 0)):
+		return refusedDayOld
+	case now.Before(day.AddDate(0, 0, 1).Add(billReady)):
+		return refusedUnmade
+	}
+	return nil
+}
+
 // Kinds of bills.
 const (
 	tradeBill    = "trade"
@@ -124,6 +146,9 @@ func (r tradeRow) cells(extraFee money.Fen) billRow {
 	if r.refund != nil {
 		then := r.refund.stepAt(r.made)
 		row["交易状态"] = "REFUND"
+		if r.refund.API == byReversal {
+			row["交易状态"] = "REVOKED"
+		}
 		row["微信退款单号"], row["商户退款单号"] = r.refund.RefundID, r.refund.OutRefundNo
 		row["退款类型"], row["退款状态"] = then.Channel, refundRowStatus[then.Status]
 		row["退款申请时间"] = billTime(r.refund.acceptedAt())

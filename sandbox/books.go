@@ -46,8 +46,9 @@ const (
 type order struct {
 	MerchantID  string    `json:"merchant_id"`
 	OutTradeNo  string    `json:"out_trade_no"`
-	API         string    `json:"api"` // v3
+	API         string    `json:"api"` // v2 or v3: which of them placed it
 	TradeType   string    `json:"trade_type"`
+	SignType    string    `json:"sign_type,omitempty"` // of v2: MD5 or HMAC-SHA256
 	AppID       string    `json:"app_id"`
 	OpenID      string    `json:"openid"` // whoever paid; of JSAPI who is to pay
 	Description string    `json:"description"`
@@ -76,7 +77,9 @@ type prepay struct {
 }
 
 // paid tells whether the buyer's money came, whatever went back since.
-func (o *order) paid() bool { return o.State == StateSuccess || o.State == StateRefund }
+func (o *order) paid() bool {
+	return o.State == StateSuccess || o.State == StateRefund || o.State == StateRevoked && o.TransactionID != ""
+}
 
 // tradeType is how the buyer pays; orders that were kept before there was a choice are of a mini program.
 func (o *order) tradeType() string { return cmp.Or(o.TradeType, tradeJSAPI) }
@@ -118,6 +121,7 @@ const (
 	refusedClosed  refusal = "the order is closed"
 	refusedOverdue refusal = "the order's time is over"
 	refusedStale   refusal = "the prepay_id, code_url or h5_url is too old"
+	refusedToClose refusal = "a code payment is reversed, not closed"
 	refusedBusy    refusal = "a buyer is at the cashier"
 )
 
@@ -136,6 +140,7 @@ type books struct {
 	refundsOf     map[orderKey][]*refund // as accepted
 	ending        []*refund              // those that WeChat Pay will move on, the next one first
 
+	codes     map[string]paymentCode
 	transfers []transfer           // as made
 	balances  map[string]money.Fen // by merchant
 }
@@ -147,7 +152,7 @@ func newBooks() books {
 	return books{
 		numbers: map[orderKey]*order{}, prepays: map[string]*order{}, links: map[string]string{},
 		payments: map[string]*order{}, refundNumbers: map[refundKey]*refund{}, refundIDs: map[string]*refund{},
-		refundsOf: map[orderKey][]*refund{}, balances: map[string]money.Fen{},
+		refundsOf: map[orderKey][]*refund{}, balances: map[string]money.Fen{}, codes: map[string]paymentCode{},
 	}
 }
 
@@ -269,10 +274,14 @@ func (b *books) close(merchantID, outTradeNo string, busy time.Duration, now tim
 		return o, false, err
 	}
 	switch {
+	case o.State == StateRevoked:
+		return o, false, nil
 	case o.paid():
 		return o, false, refusedPaid
 	case o.State == StateClosed:
 		return o, false, nil
+	case o.TradeType == tradeMicropay:
+		return o, false, refusedToClose
 	case busy > 0 && !o.CashierAt.IsZero() && now.Sub(o.CashierAt) < busy:
 		return o, false, refusedBusy
 	}
@@ -285,13 +294,13 @@ func (b *books) close(merchantID, outTradeNo string, busy time.Duration, now tim
 type Payment struct {
 	OutTradeNo    string     `json:"out_trade_no"`
 	PrepayID      string     `json:"prepay_id"`      // the newest
-	TradeType     string     `json:"trade_type"`     // JSAPI, NATIVE, MWEB or APP
+	TradeType     string     `json:"trade_type"`     // JSAPI, NATIVE, MWEB, APP or MICROPAY
 	Link          string     `json:"link,omitempty"` // the newest code_url or h5_url
 	TransactionID string     `json:"transaction_id"` // "" until paid
 	MerchantID    string     `json:"merchant_id"`
 	AppID         string     `json:"app_id"`
 	OpenID        string     `json:"openid"`
-	API           string     `json:"api"` // v3
+	API           string     `json:"api"` // v2 or v3
 	Amount        money.Fen  `json:"amount"`
 	State         State      `json:"state"`
 	PaidAt        *time.Time `json:"paid_at"` // nil until paid

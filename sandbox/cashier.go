@@ -106,14 +106,9 @@ func (s *Sandbox) cashier(appID, openID, action, detail string, given map[string
 			"the order is for the app "+o.AppID+", the phone runs "+appID), o
 	case o.OpenID != openID:
 		return failed("openid does not match the prepay_id", "the order was placed for another user of the app"), o
-	case p["signType"] != "RSA":
-		return failed("Unable to verify signature",
-			`an order of API v3 is signed with signType "RSA", not "`+p["signType"]+`"`), o
 	}
-	message := lines(appID, p["timeStamp"], p["nonceStr"], p["package"])
-	if !verified(m.key, message, p["paySign"]) {
-		return failed("Unable to verify signature",
-			fmt.Sprintf("paySign is no signature of the merchant's API key over %q", message)), o
+	if why := o.misSigned(m, appID, p); why != "" {
+		return failed("Unable to verify signature", why), o
 	}
 
 	s.mu.Lock()
@@ -153,6 +148,21 @@ func (s *Sandbox) visit(prepayID, openID, action string) error {
 		Summary: "NOTPAY → SUCCESS " + transactionID})
 	s.announce(paid)
 	return nil
+}
+
+// misSigned tells why the parameters aren't signed as the order wants it; "" is that they are.
+func (o order) misSigned(m *merchant, appID string, p map[string]string) string {
+	if o.API == "v2" {
+		return o.misSignedV2(m, appID, p)
+	}
+	if p["signType"] != "RSA" {
+		return `an order of API v3 is signed with signType "RSA", not "` + p["signType"] + `"`
+	}
+	message := lines(appID, p["timeStamp"], p["nonceStr"], p["package"])
+	if !verified(m.key, message, p["paySign"]) {
+		return fmt.Sprintf("paySign is no signature of the merchant's API key over %q", message)
+	}
+	return ""
 }
 
 // cashierTexts are what the phone says where the books refuse.

@@ -127,7 +127,7 @@ func (s *Sandbox) PayInApp(p AppPayment) (AppResult, error) {
 		return AppResult{}, err
 	}
 	result := AppResult{-1, ""}
-	switch message := lines(p.AppID, p.TimeStamp, p.NonceStr, p.PrepayID); {
+	switch {
 	case m == nil:
 		result.Reason = "no order has the prepayid " + p.PrepayID
 	case o.tradeType() != tradeApp:
@@ -140,8 +140,8 @@ func (s *Sandbox) PayInApp(p AppPayment) (AppResult, error) {
 		result.Reason = `package is "Sign=WXPay"`
 	case p.NonceStr == "" || len(p.NonceStr) > 32 || p.TimeStamp == "":
 		result.Reason = "noncestr has 1 to 32 bytes, timestamp isn't empty"
-	case !verified(m.key, message, p.Sign):
-		result.Reason = fmt.Sprintf("sign is no signature of the merchant's API key over %q", message)
+	case p.misSigned(o, m) != "":
+		result.Reason = p.misSigned(o, m)
 	default:
 		s.mu.Lock()
 		refused := s.visit(p.PrepayID, openID, action)
@@ -160,4 +160,16 @@ func (s *Sandbox) PayInApp(p AppPayment) (AppResult, error) {
 	s.record(Entry{Kind: "user", Name: "app-payment", OutTradeNo: o.OutTradeNo, Request: string(encode(p)),
 		Response: string(encode(result)), Summary: fmt.Sprintf("%s: errCode %d", p.User, result.ErrCode)})
 	return result, s.settled()
+}
+
+// misSigned tells why the parameters aren't signed as the order wants it; "" is that they are.
+func (p AppPayment) misSigned(o order, m *merchant) string {
+	if o.API == "v2" {
+		return p.misSignedV2(o, m)
+	}
+	message := lines(p.AppID, p.TimeStamp, p.NonceStr, p.PrepayID)
+	if !verified(m.key, message, p.Sign) {
+		return fmt.Sprintf("sign is no signature of the merchant's API key over %q", message)
+	}
+	return ""
 }

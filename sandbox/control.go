@@ -141,6 +141,30 @@ func (s *Sandbox) newControl() http.Handler {
 		}
 		return acted(s.PayInApp(in))
 	})
+	handle("POST payment-code", func(r *http.Request) (int, any, error) {
+		var in struct {
+			User   string `json:"user"`
+			Action string `json:"action"`
+		}
+		if err := readBody(r, &in); err != nil {
+			return 0, nil, err
+		}
+		code, err := s.ShowPaymentCode(in.User, in.Action)
+		if err != nil {
+			return 0, nil, badRequest(err)
+		}
+		return http.StatusOK, map[string]string{"auth_code": code}, nil
+	})
+	handle("POST payments/{out_trade_no}/password", func(r *http.Request) (int, any, error) {
+		var in struct {
+			Action string `json:"action"`
+		}
+		if err := readBody(r, &in); err != nil {
+			return 0, nil, err
+		}
+		p, err := s.EnterPassword(r.PathValue("out_trade_no"), in.Action)
+		return http.StatusOK, p, err
+	})
 	handle("GET payments", func(*http.Request) (int, any, error) { return http.StatusOK, listOf(s.Payments()), nil })
 	handle("GET payments/{out_trade_no}", func(r *http.Request) (int, any, error) {
 		p, ok := s.Payment(r.PathValue("out_trade_no"))

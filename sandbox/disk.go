@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 )
@@ -23,6 +25,7 @@ const (
 	kindPerson       = "person"
 	kindCode         = "code"
 	kindOrder        = "order"
+	kindPaymentCode  = "payment_code"
 	kindRefund       = "refund"
 	kindTransfer     = "transfer"
 	kindNotification = "notification"
@@ -152,7 +155,7 @@ func (s *Sandbox) reread(path string) (*os.File, error) {
 	}
 	// A process that ended between a payment and its notification leaves a payment that nobody would hear of.
 	for _, o := range s.books.orders {
-		if o.paid() && !s.notifications.announced[occurrence{"TRANSACTION.SUCCESS", o.MerchantID, o.OutTradeNo, ""}] {
+		if o.paid() && o.NotifyURL != "" && !s.notifications.announced[occurrence{"TRANSACTION.SUCCESS", o.MerchantID, o.OutTradeNo, ""}] {
 			s.announce(*o)
 		}
 	}
@@ -236,6 +239,8 @@ func (s *Sandbox) take(l line) error {
 			}
 			s.people.keep(&c)
 		})
+	case kindPaymentCode:
+		return into(l, func(c paymentCode) { s.books.codes[c.Code] = c })
 	case kindOrder:
 		return into(l, s.books.put)
 	case kindRefund:
@@ -293,6 +298,11 @@ func (s *Sandbox) rewrite(path string) (*os.File, error) {
 	}
 	for _, o := range s.books.orders {
 		put(kindOrder, o)
+	}
+	for _, code := range slices.Sorted(maps.Keys(s.books.codes)) {
+		if c := s.books.codes[code]; s.now().Sub(c.At) < codeMemory {
+			put(kindPaymentCode, c)
+		}
 	}
 	for _, r := range s.books.refunds {
 		put(kindRefund, r)

@@ -17,8 +17,9 @@ import (
 // its content) the first one that strikes does it.
 //
 // Operations: v3.prepay (all four), v3.query (by either number), v3.close, v3.refund, v3.refund_query, v3.abnormal_refund,
-// v3.certificates, bill (asking for a bill of either kind), bill_download, login (the exchange of a code), notify.payment,
-// notify.refund, and * for all of them where the kind makes sense.
+// v3.certificates, v2.prepay (all four), v2.query, v2.close, v2.refund, v2.refund_query, v2.micropay, v2.reverse, bill (asking
+// for a bill of either kind), bill_download, login (the exchange of a code), notify.payment, notify.refund, and * for all of them where the kind
+// makes sense.
 //
 // Kinds on calls:
 //
@@ -73,7 +74,7 @@ type Fault struct {
 	Kind        string        // what happens
 	Count       int           // how often it still strikes, then it is gone; 0 is without end
 	Probability float64       // of striking, above 0 and up to 1; 0 is always
-	Status      int           // error: the HTTP status
+	Status      int           // error: the HTTP status; of v2 without a code, or above 500, it comes without XML
 	Code        string        // error: WeChat's code; of login an error number such as "45011"
 	Delay       time.Duration // see the kinds
 	Executed    bool          // error: execute before answering
@@ -132,9 +133,17 @@ var senses = func() map[string][]string {
 		"v3.refund_query":    append(slices.Clip(signed), "truncate", "wrong_amount"),
 		"v3.abnormal_refund": append(slices.Clip(signed), "truncate", "wrong_amount"),
 		"v3.certificates":    append(slices.Clip(signed), "truncate"),
-		"bill":               slices.Concat(signed, billFaults, tradeBillFault),
-		"bill_download":      append(slices.Clip(calls), "truncate"), // its answer is not signed
-		"login":              append(slices.Clip(calls), "truncate"), // its answer is not signed
+		"v2.prepay":          append(slices.Clip(calls), "bad_signature", "truncate"),
+		"v2.query":           append(slices.Clip(calls), "bad_signature", "truncate", "wrong_amount", "wrong_app"),
+		"v2.close":           append(slices.Clip(calls), "bad_signature", "truncate"),
+		"v2.refund": append(slices.Clip(calls), "bad_signature", "truncate", "wrong_amount", "abnormal", "closed",
+			"processing"),
+		"v2.micropay":     append(slices.Clip(calls), "bad_signature", "truncate", "wrong_amount"),
+		"v2.reverse":      append(slices.Clip(calls), "bad_signature", "truncate"),
+		"v2.refund_query": append(slices.Clip(calls), "bad_signature", "truncate", "wrong_amount"),
+		"bill":            slices.Concat(signed, billFaults, tradeBillFault),
+		"bill_download":   append(slices.Clip(calls), "truncate"), // its answer is not signed
+		"login":           append(slices.Clip(calls), "truncate"), // its answer is not signed
 		"notify.payment": {"delay", "drop", "duplicate", "reorder", "replay", "lose_request", "lose_response",
 			"bad_signature", "signtest", "truncate", "wrong_amount", "wrong_app"},
 		"notify.refund": {"delay", "drop", "duplicate", "reorder", "replay", "lose_request", "lose_response",
@@ -238,6 +247,15 @@ func (f *Fault) checkError() error {
 	case f.On == "login" && number != nil:
 		return fmt.Errorf(`code %q is no error number: login has numbers such as "45011"`, f.Code)
 	case f.On == "login":
+	case strings.HasPrefix(f.On, "v2."):
+		f.spellV2()
+		if f.Code != "" && !isCode(f.Code) {
+			return fmt.Errorf("code %q is none of WeChat Pay's: those of API v2 look like SYSTEMERROR", f.Code)
+		}
+		if f.Status < 200 || f.Status > 599 || f.Status != http.StatusOK && f.Status < 400 {
+			return fmt.Errorf("status %d is no error", f.Status)
+		}
+		return nil
 	case f.Code != "" && !isCode(f.Code):
 		return fmt.Errorf("code %q is none of WeChat Pay's: they look like SYSTEM_ERROR", f.Code)
 	case f.Status == 0 && f.Code == "":

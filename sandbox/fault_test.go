@@ -282,7 +282,7 @@ func TestFaultsRefused(t *testing.T) {
 		fault Fault
 		says  string
 	}{
-		{Fault{On: "v3.pay", Kind: "error"}, `on "v3.pay" is no operation: use one of bill, bill_download, login, notify.payment, notify.refund, v3.abnormal_refund, v3.certificates, v3.close, v3.prepay, v3.query, v3.refund, v3.refund_query, or *`},
+		{Fault{On: "v3.pay", Kind: "error"}, `on "v3.pay" is no operation: use one of bill, bill_download, login, notify.payment, notify.refund, v2.close, v2.micropay, v2.prepay, v2.query, v2.refund, v2.refund_query, v2.reverse, v3.abnormal_refund, v3.certificates, v3.close, v3.prepay, v3.query, v3.refund, v3.refund_query, or *`},
 		{Fault{Kind: "error"}, `on "" is no operation`},
 		{Fault{On: "v3.prepay", Kind: "explode"}, `kind "explode" makes no sense on v3.prepay: use one of bad_signature, delay, error, hang, lose_request, lose_response, signtest, truncate`},
 		{Fault{On: "v3.prepay", Kind: "wrong_amount"}, `kind "wrong_amount" makes no sense on v3.prepay`},
@@ -318,7 +318,7 @@ func TestFaultsRefused(t *testing.T) {
 	if err := w.ClearFaults(); err != nil || len(w.Faults()) != 0 {
 		t.Errorf("left: %v, %v", w.Faults(), err)
 	}
-	if operations := slices.Sorted(maps.Keys(senses)); len(operations) != 12 {
+	if operations := slices.Sorted(maps.Keys(senses)); len(operations) != 19 {
 		t.Errorf("operations %v", operations)
 	}
 }

@@ -520,6 +520,12 @@ func (s *Sandbox) compose(n *notification, copy int) (*delivery, error) {
 	if lose != nil {
 		d.lost = lose.Kind
 	}
+	switch {
+	case n.inV2() && n.Refund != nil:
+		return s.composeRefundV2(*n.Refund, m, random, lie, spoil, d)
+	case n.inV2():
+		return s.composeV2(n.Order, m, random, lie, spoil, d), nil
+	}
 	kind, summary := "transaction", "支付成功"
 	var resource document
 	switch {
@@ -617,6 +623,9 @@ func (s *Sandbox) send(n *notification, d *delivery) Attempt {
 		a.Error = "lost on the way, on purpose"
 	default:
 		s.post(n.URL, d, &a)
+		if n.inV2() && a.Error == "" {
+			a.Error = refusedV2(a)
+		}
 		if d.lost == "lose_response" {
 			a.Error = fmt.Sprintf("delivered; its answer (%d %s) was lost on purpose", a.Status, a.Error)
 			a.Status, a.Body = 0, ""

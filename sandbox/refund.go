@@ -38,7 +38,7 @@ type refund struct {
 	RefundID      string    `json:"refund_id"`
 	OutTradeNo    string    `json:"out_trade_no"`
 	TransactionID string    `json:"transaction_id"`
-	API           string    `json:"api"` // v3, or platform for one that was made by hand
+	API           string    `json:"api"` // v2, v3, or platform for one that was made by hand
 	Amount        money.Fen `json:"amount"`
 	Total         money.Fen `json:"total"` // of the payment
 	Fee           money.Fen `json:"fee"`   // of the payment's fee, what the merchant gets back
@@ -258,7 +258,7 @@ type Refund struct {
 	Status      RefundStatus `json:"status"`
 	MerchantID  string       `json:"merchant_id"`
 	OutTradeNo  string       `json:"out_trade_no"`
-	API         string       `json:"api"` // v3, or platform
+	API         string       `json:"api"` // v2, v3 or platform
 	Fee         money.Fen    `json:"fee"` // of the payment's fee, what the merchant got back
 	Reason      string       `json:"reason"`
 	NotifyURL   string       `json:"notify_url"`

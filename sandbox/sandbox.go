@@ -1,5 +1,5 @@
 // Package sandbox is WeChat's side of a payment, for development and tests: an emulator of WeChat Pay API v3
-// (api.mch.weixin.qq.com) and of the mini-program login (api.weixin.qq.com), as an [http.Handler].
+// and v2 (api.mch.weixin.qq.com) and of the mini-program login (api.weixin.qq.com), as an [http.Handler].
 //
 //	wx, err := sandbox.New(sandbox.Options{})
 //	server := httptest.NewServer(wx)
@@ -78,7 +78,7 @@ type Options struct {
 	Hosts []string
 }
 
-// Sandbox is one WeChat. It serves WeChat's paths (/v3/…, /sns/…), its control API (/sandbox/v1/…) and the phone
+// Sandbox is one WeChat. It serves WeChat's paths (/v3/…, /pay/…, /secapi/…, /sns/…), its control API (/sandbox/v1/…) and the phone
 // (/phone). All methods may be called from many goroutines.
 type Sandbox struct {
 	clock      func() time.Time
@@ -289,6 +289,8 @@ func (s *Sandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.Path; {
 	case strings.HasPrefix(path, "/v3/"):
 		s.serveV3(w, r)
+	case strings.HasPrefix(path, "/pay/"), strings.HasPrefix(path, "/secapi/"):
+		s.serveV2(w, r)
 	case strings.HasPrefix(path, "/sns/"):
 		s.serveMiniProgram(w, r)
 	case strings.HasPrefix(path, controlPath):

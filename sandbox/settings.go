@@ -25,15 +25,24 @@ type Settings struct {
 
 	// RateLimits are the calls that one merchant may make in a second of real time, by operation; those beyond are answered
 	// FREQUENCY_LIMITED. v3.refund.failing counts the refused calls of v3.refund: with that many in a second, further calls
-	// of v3.refund are refused too. Operations that aren't there, as all at first, have no limit. Those that WeChat Pay
-	// publishes are [PublishedRateLimits].
+	// of v3.refund are refused too; v2.refund.failing likewise. Operations that aren't there, as all at first, have no limit.
+	// Those that WeChat Pay publishes are [PublishedRateLimits].
 	RateLimits map[string]int
+
+	// ClientCertificates makes the calls of v2 that want the merchant's certificate refuse plain HTTP, by which none can be
+	// shown; at first they take it. Over TLS the certificate is always asked for.
+	ClientCertificates bool
+
+	// OmitSignType leaves sign_type out of v2 payment notifications, as some were seen to come; at first it is there.
+	// Either way they are signed with the algorithm of the order.
+	OmitSignType bool
 }
 
 // PublishedRateLimits are the limits that WeChat Pay publishes for one merchant. Source: vendor manual and support.
 func PublishedRateLimits() map[string]int {
 	return map[string]int{
 		"v3.prepay": 600, "v3.refund": 150, failingRefunds: 6, "v3.refund_query": 300, "v3.abnormal_refund": 150,
+		"v2.prepay": 600, "v2.refund": 150, failingRefundsV2: 6, "v2.refund_query": 300, "v2.micropay": 30,
 		"bill.fundflowbill": 3, "v3.certificates": 1000,
 	}
 }
@@ -50,6 +59,9 @@ type settingsJSON struct {
 	RefundGap   *string         `json:"refund_gap,omitempty"`
 	BusyClose   *string         `json:"busy_close,omitempty"`
 	RateLimits  *map[string]int `json:"rate_limits,omitempty"`
+
+	ClientCertificates *bool `json:"client_certificates,omitempty"`
+	OmitSignType       *bool `json:"omit_sign_type,omitempty"`
 }
 
 // MarshalJSON writes the form of the control API: times are texts such as "5s".
@@ -58,7 +70,7 @@ func (s Settings) MarshalJSON() ([]byte, error) {
 	if limits == nil {
 		limits = map[string]int{}
 	}
-	return json.Marshal(settingsJSON{&after, &gap, &busy, &limits})
+	return json.Marshal(settingsJSON{&after, &gap, &busy, &limits, &s.ClientCertificates, &s.OmitSignType})
 }
 
 // UnmarshalJSON reads the form of the control API over what s has, and nothing beyond it.
@@ -85,13 +97,22 @@ func (s *Settings) UnmarshalJSON(b []byte) error {
 	if j.RateLimits != nil {
 		s.RateLimits = *j.RateLimits
 	}
+	if j.ClientCertificates != nil {
+		s.ClientCertificates = *j.ClientCertificates
+	}
+	if j.OmitSignType != nil {
+		s.OmitSignType = *j.OmitSignType
+	}
 	return nil
 }
 
 // limited are the names that RateLimits may have.
 func limited() []string {
-	names := []string{failingRefunds}
+	names := []string{failingRefunds, failingRefundsV2}
 	for _, o := range operations {
+		names = append(names, o.limit())
+	}
+	for _, o := range operationsV2 {
 		names = append(names, o.limit())
 	}
 	slices.Sort(names)

@@ -19,7 +19,7 @@ func TestSettings(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Options{})
 	var got map[string]any
-	if w.control("GET", "settings", nil, &got); fmt.Sprint(got) != "map[busy_close:0s rate_limits:map[] refund_after:5s refund_gap:0s]" {
+	if w.control("GET", "settings", nil, &got); fmt.Sprint(got) != "map[busy_close:0s client_certificates:false omit_sign_type:false rate_limits:map[] refund_after:5s refund_gap:0s]" {
 		t.Errorf("at first: %v", got)
 	}
 	w.set(map[string]any{"refund_after": "72h", "rate_limits": PublishedRateLimits()})
@@ -45,7 +45,15 @@ func TestSettings(t *testing.T) {
 	if err := w.Reset(); err != nil {
 		t.Fatal(err)
 	}
-	if now := w.Settings(); now.RefundAfter != 5*time.Second || now.BusyClose != 0 || len(now.RateLimits) != 0 {
+	w.set(map[string]any{"client_certificates": true})
+	w.set(map[string]any{"omit_sign_type": true})
+	if now := w.Settings(); !now.ClientCertificates || !now.OmitSignType {
+		t.Errorf("%+v", now)
+	}
+	if err := w.Reset(); err != nil {
+		t.Fatal(err)
+	}
+	if now := w.Settings(); now.ClientCertificates || now.OmitSignType || now.RefundAfter != 5*time.Second || now.BusyClose != 0 || len(now.RateLimits) != 0 {
 		t.Errorf("after a reset: %+v", now)
 	}
 }

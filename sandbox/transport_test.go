@@ -136,7 +136,9 @@ func TestRoutes(t *testing.T) {
 		{"DELETE", "/v3/certificates", 405},
 		{"PUT", "/v3/pay/transactions/out-trade-no/order-000001/close", 405},
 		{"GET", "/v3", 404},
-		{"GET", "/pay/unifiedorder", 404},
+		{"POST", "/pay/nothing", 404},
+		{"POST", "/secapi/pay", 404},
+		{"POST", "/pay", 404},
 	} {
 		r := w.call(c.method, c.target, "")
 		if r.status != c.status || len(r.body) != 0 || r.header.Get("Content-Type") != "" {

@@ -58,14 +58,13 @@ func (s *Sandbox) applyBill(c *call, l billLink, usual string, faults []string) 
 	s.mu.Lock()
 	s.endRefunds()
 	now := s.now()
-	today := time.Date(now.In(beijing).Year(), now.In(beijing).Month(), now.In(beijing).Day(), 0, 0, 0, 0, beijing)
 	var a answer
-	switch {
-	case !l.Day.Before(today):
+	switch billTrouble(l.Day, now) {
+	case refusedDayOpen:
 		a = refused("PARAM_ERROR", saysDayNotOver)
-	case l.Day.Before(today.AddDate(0, -3, 0)):
+	case refusedDayOld:
 		a = refused("INVALID_REQUEST", saysDayTooOld)
-	case now.Before(l.Day.AddDate(0, 0, 1).Add(billReady)):
+	case refusedUnmade:
 		a = refused("STATEMENT_CREATING", saysCreating)
 	}
 	if a.status != 0 {

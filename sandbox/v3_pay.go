@@ -242,6 +242,8 @@ func (s *Sandbox) close(c *call) answer {
 	o, changed, err := s.books.close(c.merchant.ID, c.order, s.settings.BusyClose, s.now())
 	switch err {
 	case nil:
+	case refusedToClose:
+		return c.refuse(http.StatusForbidden, "TRADE_ERROR", numberCloseForbidden, saysReverse, nil)
 	case refusedBusy:
 		return c.refuse(http.StatusTooManyRequests, "FREQUENCY_LIMITED", numberFrequency, saysPaying, nil)
 	case refusedPaid:
@@ -292,6 +294,7 @@ func (s *Sandbox) certificates(c *call) answer {
 // tradeStates are the texts of trade_state_desc.
 var tradeStates = map[State]string{
 	StateNotPay: "订单未支付", StateSuccess: "支付成功", StateClosed: "订单已关闭",
+	StateUserPaying: "用户支付中，需要输入密码", StatePayError: "支付失败", StateRevoked: "订单已撤销",
 	StateRefund: "订单发生过退款，退款详情请查询退款单",
 }
 

@@ -2,18 +2,19 @@ package sandbox
 
 // Error numbers that WeChat Pay puts behind the dash of Request-ID. Source: vendor manual, list of the most frequent.
 const (
-	numberIllegal       = 268435461
-	numberUndefined     = 270924358
-	numberSignature     = 268443699
-	numberOrderMissing  = 268512771
-	numberOrderPaid     = 268449538
-	numberOrderOverdue  = 268447914
-	numberOrderDiffers  = 268498688
-	numberOrderForeign  = 268447843
-	numberAppUnbound    = 268445527
-	numberSystem        = 268435456
-	numberOrderIsClosed = 268498689
-	numberFrequency     = 268447840
+	numberIllegal        = 268435461
+	numberUndefined      = 270924358
+	numberSignature      = 268443699
+	numberOrderMissing   = 268512771
+	numberOrderPaid      = 268449538
+	numberOrderOverdue   = 268447914
+	numberOrderDiffers   = 268498688
+	numberOrderForeign   = 268447843
+	numberAppUnbound     = 268445527
+	numberSystem         = 268435456
+	numberOrderIsClosed  = 268498689
+	numberCloseForbidden = 268449641
+	numberFrequency      = 268447840
 )
 
 // What answers say. The Chinese is WeChat Pay's where such an answer was ever published, which is all of the signature;
@@ -62,6 +63,8 @@ var (
 		"The time_expire is more than 15 days after the order"}
 	saysTooFarNative = phrase{"time_expire距下单时间不能超过7天",
 		"The time_expire is more than 7 days after the order"}
+	saysReverse = phrase{"付款码支付的订单不能关闭，请撤销",
+		"A code payment can't be closed: reverse it"}
 	saysPaying = phrase{"用户支付中，请稍后重试",
 		"The user is paying: try again later"}
 	saysTooFrequent = phrase{"频率超限",

@@ -4,6 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/md5"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
@@ -14,6 +17,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"math/big"
 	"net"
 	"net/http"
 	"net/url"
@@ -265,6 +269,69 @@ func TestSandboxThroughProxy(t *testing.T) {
 	if s.control(t, "GET", "payments/order-0001", "", &booked); booked.PrepayID != prepayID || booked.Amount != 1999 {
 		t.Errorf("the sandbox's books have %+v", booked)
 	}
+}
+
+// Refunds of API v2 want the certificate that --export writes, also under WeChat's names.
+func TestSandboxClientCertificate(t *testing.T) {
+	t.Parallel()
+	s := startSandbox(t, "--data", dataFolder(t), "--export", t.TempDir(), "--tls", "127.0.0.1:0")
+	m := s.merchant(t)
+	dir := filepath.Join(s.Export, m.ID)
+	own, err := tls.LoadX509KeyPair(filepath.Join(dir, "apiclient_cert.pem"), filepath.Join(dir, "apiclient_key.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, text := "<xml>", ""
+	for _, p := range [][2]string{{"appid", m.Apps[0].ID}, {"mch_id", m.ID}, {"nonce_str", "1"}, {"out_refund_no", "refund-0001"},
+		{"out_trade_no", "order-0001"}, {"refund_fee", "1"}, {"total_fee", "1"}} { // in alphabetical order
+		body += "<" + p[0] + ">" + p[1] + "</" + p[0] + ">"
+		text += p[0] + "=" + p[1] + "&"
+	}
+	body += fmt.Sprintf("<sign>%X</sign></xml>", md5.Sum([]byte(text+"key="+m.APIv2Key)))
+	for name, c := range map[string]struct {
+		shown []tls.Certificate
+		h2    bool
+		want  string
+	}{
+		"none":           {nil, true, "证书验证失败"},
+		"its own":        {[]tls.Certificate{own}, true, "ORDERNOTEXIST"},
+		"by HTTP/1.1":    {[]tls.Certificate{own}, false, "ORDERNOTEXIST"},
+		"another's":      {[]tls.Certificate{foreignCertificate(t)}, true, "CERT_ERROR"},
+		"none, by 1.1":   {nil, false, "证书验证失败"},
+		"another's, 1.1": {[]tls.Certificate{foreignCertificate(t)}, false, "CERT_ERROR"},
+	} {
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.pool(t), Certificates: c.shown}, ForceAttemptHTTP2: c.h2,
+			DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, network, strings.TrimPrefix(s.TLS, "https://"))
+			}}
+		t.Cleanup(transport.CloseIdleConnections)
+		q, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://api.mch.weixin.qq.com/secapi/pay/refund", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := (&http.Client{Transport: transport}).Do(q)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if answer := bodyOf(t, r); r.StatusCode != http.StatusOK || !strings.Contains(string(answer), c.want) {
+			t.Errorf("%s: %s %s, want %s", name, r.Status, answer, c.want)
+		}
+	}
+}
+
+// foreignCertificate is one that no merchant of the sandbox has.
+func foreignCertificate(t *testing.T) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
 // The proxy leads nowhere else: a program that was told to use it can't reach the real world by mistake.

@@ -173,10 +173,11 @@ func (a *authority) leaf() (*tls.Certificate, error) {
 	return a.last, nil
 }
 
-// wrap speaks TLS on what l accepts.
+// wrap speaks TLS on what l accepts. Clients are asked for a certificate, since merchants show theirs to WeChat Pay where API
+// v2 moves money back; which one may come, if any, is for the sandbox to judge.
 func (a *authority) wrap(l net.Listener) net.Listener {
 	return tls.NewListener(l, &tls.Config{
-		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, ClientAuth: tls.RequestClientCert,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return a.leaf() },
 	})
 }
