@@ -29,27 +29,31 @@ const module = "github.com/fenhao-pay/fenhao"
 var may = map[string]string{
 	// floor 1
 	"money":              "", // the ground
+	"internal/phrase":    "", // sentences
 	"internal/spell":     "", // words
 	"internal/libcrypto": "", // a faster crypto.Signer
 	// floor 2
-	"wechatpay":       "money wechatpay/bill",
-	"wechatpay/apiv2": "money wechatpay/bill",
-	"wechatpay/bill":  "money",
-	"miniprogram":     "money",
-	"webhook":         "money",
-	"sandbox":         "money", // never wechatpay: two witnesses
-	"internal/pay":    "money", // the rules: no database, no network, no WeChat
+	"wechatpay":                    "money wechatpay/bill wechatpay/internal/rules wechatpay/internal/transport internal/phrase",
+	"wechatpay/apiv2":              "money wechatpay/bill wechatpay/internal/rules wechatpay/internal/transport internal/phrase",
+	"wechatpay/internal/rules":     "money internal/phrase", // what both APIs refuse
+	"wechatpay/internal/transport": "",                      // how both go over the wire
+	"wechatpay/bill":               "money",
+	"miniprogram":                  "money internal/phrase",
+	"webhook":                      "money",
+	"sandbox":                      "money", // never wechatpay: two witnesses
+	"internal/pay":                 "money", // the rules: no database, no network, no WeChat
 	// floor 3
 	"internal/store":    "internal/pay money", // it stores, it doesn't decide
 	"internal/wechat":   "internal/pay wechatpay wechatpay/apiv2 wechatpay/bill miniprogram money",
-	"internal/work":     "internal/pay webhook money",                // it asks pay what is due
-	"internal/server":   "internal/pay webhook internal/spell money", // it sees use cases only
-	"console":           "internal/pay webhook money",                // likewise
-	"internal/settings": "internal/spell",                            // it knows nothing of what the settings are for
-	"internal/diagnose": "wechatpay wechatpay/apiv2",                 // what is wrong about a signature, from bytes alone
+	"internal/work":     "internal/pay webhook money",                                // it asks pay what is due
+	"internal/server":   "internal/pay webhook internal/phrase internal/spell money", // it sees use cases only
+	"console":           "internal/pay webhook money",                                // likewise
+	"internal/settings": "internal/phrase internal/spell",                            // it knows nothing of what the settings are for
+	"internal/diagnose": "wechatpay wechatpay/apiv2 internal/phrase",                 // what is wrong about a signature, from bytes alone
 	// floor 4
 	"cmd/fenhao": "money wechatpay wechatpay/apiv2 wechatpay/bill miniprogram webhook sandbox internal/pay internal/store internal/wechat " +
-		"internal/work internal/server console internal/settings internal/diagnose internal/spell internal/libcrypto",
+		"internal/work internal/server console internal/settings internal/diagnose internal/phrase internal/spell " +
+		"internal/libcrypto",
 }
 
 // mayNot lists what packages may not import from outside, tests aside: paths, with all below them.
@@ -58,12 +62,17 @@ var mayNot = map[string]string{
 	"internal/work": "database/sql",
 }
 
-// alone are the packages that others import into their own programs: they bring no third-party module along.
-var alone = []string{"money", "wechatpay", "wechatpay/apiv2", "wechatpay/bill", "miniprogram", "webhook", "sandbox"}
+// alone are the packages that others import into their own programs, and what those share: they bring no third-party
+// module along.
+var alone = []string{
+	"money", "wechatpay", "wechatpay/apiv2", "wechatpay/bill", "miniprogram", "webhook", "sandbox",
+	"internal/phrase", "wechatpay/internal/rules", "wechatpay/internal/transport",
+}
 
 // inMoney are the packages where amounts are reckoned: no floating point.
 var inMoney = []string{
-	"money", "wechatpay", "wechatpay/apiv2", "wechatpay/bill", "webhook", "sandbox", "internal/pay", "internal/store", "internal/wechat",
+	"money", "wechatpay", "wechatpay/apiv2", "wechatpay/bill", "wechatpay/internal/rules", "wechatpay/internal/transport",
+	"webhook", "sandbox", "internal/pay", "internal/store", "internal/wechat",
 }
 
 // floats are the exceptions: the package and the function or field, with the reason.

@@ -1,38 +1,27 @@
 package wechatpay
 
 import (
-	"bufio"
 	"cmp"
-	"compress/gzip"
 	"context"
 	"crypto/sha1"
-	"crypto/subtle"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"iter"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
-	"time"
 
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"github.com/fenhao-pay/fenhao/wechatpay/bill"
+	"github.com/fenhao-pay/fenhao/wechatpay/internal/transport"
 )
 
 // ErrBadBill is matched by the error of a bill whose bytes are not those that WeChat Pay announced, or exceed a limit.
 // Ask for the bill again, nothing of it may be believed.
 var ErrBadBill = errors.New("the bill is not what WeChat Pay announced")
-
-const (
-	// maxBill is the default limit of a bill's plain text: some three million rows.
-	maxBill = 1 << 30
-
-	// stallTime is how long a download may pause. A download as a whole has no limit but its context.
-	stallTime = 30 * time.Second
-)
 
 // The types of trade bills.
 const (
@@ -104,7 +93,7 @@ func (c *Client) TradeBill(ctx context.Context, r TradeBillRequest) (*TradeBill,
 	q := url.Values{"bill_date": {r.Date}, "bill_type": {cmp.Or(r.Type, BillAll)}, "tar_type": {"GZIP"}}
 	b, err := applyBill(ctx, c, "/v3/bill/tradebill", r.Date, c.subQuery(q), r.BillLimits, bill.Trades)
 	if err != nil {
-		return nil, fmt.Errorf("trade bill of %s: %w", clip(r.Date, 20), err)
+		return nil, fmt.Errorf("trade bill of %s: %w", phrase.Clip(r.Date, 20), err)
 	}
 	return b, nil
 }
@@ -121,7 +110,7 @@ func (c *Client) FundFlowBill(ctx context.Context, r FundFlowBillRequest) (*Fund
 	q := url.Values{"bill_date": {r.Date}, "account_type": {cmp.Or(r.Account, AccountBasic)}, "tar_type": {"GZIP"}}
 	b, err := applyBill(ctx, c, "/v3/bill/fundflowbill", r.Date, q, r.BillLimits, bill.FundFlow)
 	if err != nil {
-		return nil, fmt.Errorf("fund flow bill of %s: %w", clip(r.Date, 20), err)
+		return nil, fmt.Errorf("fund flow bill of %s: %w", phrase.Clip(r.Date, 20), err)
 	}
 	return b, nil
 }
@@ -129,7 +118,7 @@ func (c *Client) FundFlowBill(ctx context.Context, r FundFlowBillRequest) (*Fund
 func applyBill[Row, Summary any](ctx context.Context, c *Client, path, date string, q url.Values, limits BillLimits,
 	parse func(io.Reader, bill.Options) *bill.Reader[Row, Summary],
 ) (*Bill[Row, Summary], error) {
-	if err := firstError(checkDate("bill_date", date), c.checkSub()); err != nil {
+	if err := cmp.Or(checkDate("bill_date", date), c.checkSub()); err != nil {
 		return nil, err
 	}
 	var w struct {
@@ -141,10 +130,10 @@ func applyBill[Row, Summary any](ctx context.Context, c *Client, path, date stri
 		return nil, err
 	}
 	b := &Bill[Row, Summary]{client: c, limits: limits, parse: parse}
-	b.limits.MaxBytes = cmp.Or(b.limits.MaxBytes, maxBill)
+	b.limits.MaxBytes = cmp.Or(b.limits.MaxBytes, transport.MaxBill)
 	var err error
 	if b.sha1, err = hex.DecodeString(w.HashValue); err != nil || len(b.sha1) != sha1.Size || w.HashType != "SHA1" {
-		return nil, unreadable(fmt.Errorf("it has no SHA-1, but hash_type %q", clip(w.HashType, 20)))
+		return nil, unreadable(fmt.Errorf("it has no SHA-1, but hash_type %q", phrase.Clip(w.HashType, 20)))
 	}
 	if b.file, err = c.fileAt(w.DownloadURL); err != nil {
 		return nil, unreadable(err)
@@ -160,7 +149,7 @@ func (c *Client) fileAt(address string) (call, error) {
 		return call{}, errors.New("the address of the file is not one of API v3")
 	}
 	if !c.hosts.known(u) {
-		return call{}, fmt.Errorf("the address of the file is at %s, not at WeChat Pay", clip(u.Host, 80))
+		return call{}, fmt.Errorf("the address of the file is at %s, not at WeChat Pay", phrase.Clip(u.Host, 80))
 	}
 	return call{method: http.MethodGet, path: u.EscapedPath(), query: u.RawQuery, file: true}, nil
 }
@@ -255,109 +244,41 @@ func (b *Bill[Row, Summary]) open(ctx context.Context) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, fmt.Errorf("download the bill: %w", err)
 	}
-	p := &plainBill{body: body, want: b.sha1, left: b.limits.MaxBytes, sum: sha1.New(), rawSum: sha1.New()}
-	p.raw = bufio.NewReader(io.TeeReader(body, p.rawSum))
-	p.in = p.raw
-	// What was asked for is gzip. Whether it came is to be seen: proxies unpack.
-	if magic, err := p.raw.Peek(2); err == nil && magic[0] == 0x1f && magic[1] == 0x8b {
-		if p.in, err = gzip.NewReader(p.raw); err != nil {
-			body.Close()
-			return nil, fmt.Errorf("download the bill: %w", p.broken(err))
-		}
+	plain := transport.NewBill(body, b.sha1, b.limits.MaxBytes, badBill)
+	if err := plain.Unpack(); err != nil {
+		body.Close()
+		return nil, fmt.Errorf("download the bill: %w", err)
 	}
-	return p, nil
+	return plain, nil
 }
 
-// plainBill is the plain text of a bill that is being downloaded.
-type plainBill struct {
-	body        io.Closer
-	raw         *bufio.Reader // as it came
-	in          io.Reader     // without gzip
-	sum, rawSum hash.Hash
-	want        []byte
-	left        int64
-}
-
-func (p *plainBill) Read(b []byte) (int, error) {
-	n, err := p.in.Read(b)
-	p.sum.Write(b[:n])
-	if p.left -= int64(n); p.left < 0 {
-		return 0, fmt.Errorf("%w: it is longer than the limit", ErrBadBill)
-	}
-	switch {
-	case err == nil:
-		return n, nil
-	case err != io.EOF:
-		return n, p.broken(err)
-	}
-	// The manual says that the hash is that of the plain text. One of the compressed bytes proves as much.
-	if subtle.ConstantTimeCompare(p.sum.Sum(nil), p.want) == 1 || subtle.ConstantTimeCompare(p.rawSum.Sum(nil), p.want) == 1 {
-		return n, io.EOF
-	}
-	return n, fmt.Errorf("%w: its SHA-1 is another one", ErrBadBill)
-}
-
-// broken tells a download that broke off from bytes that are not gzip.
-func (p *plainBill) broken(err error) error {
+// badBill tells a download that broke off from bytes that are not the bill.
+func badBill(err error) error {
 	if errors.Is(err, ErrUncertain) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrBadBill, err)
 }
 
-func (p *plainBill) Close() error { return p.body.Close() }
-
 // openFile begins the download of a file. A refusal is an *Error.
 func (c *Client) openFile(ctx context.Context, r call) (io.ReadCloser, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, watch := transport.NewWatch(ctx)
 	h := *c.http
 	h.Timeout = 0 // it would end a download that is under way; instead, a pause does
-	timer := time.AfterFunc(stallTime, func() { cancel(errStalled) })
 	resp, err := c.open(ctx, &h, r)
 	if err == nil {
 		a := &answer{status: resp.StatusCode}
 		if err = a.refusal(); err == nil {
-			return &fileBody{resp.Body, ctx, cancel, timer}, nil
+			return watch.Body(resp.Body, uncertain), nil
 		}
 		if a, err = readAnswer(resp); err == nil {
 			err = a.refusal()
 		}
 		resp.Body.Close()
 	}
-	if context.Cause(ctx) == errStalled {
-		err = uncertain(errStalled)
+	if watch.Stalled() {
+		err = uncertain(transport.ErrStalled)
 	}
-	timer.Stop()
-	cancel(nil)
+	watch.Stop()
 	return nil, err
-}
-
-var errStalled = fmt.Errorf("nothing came for %v", stallTime)
-
-// fileBody is the body of a download. Its errors match ErrUncertain.
-type fileBody struct {
-	io.ReadCloser
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	timer  *time.Timer
-}
-
-func (f *fileBody) Read(b []byte) (int, error) {
-	f.timer.Reset(stallTime)
-	n, err := f.ReadCloser.Read(b)
-	f.timer.Stop() // what the reader does with it takes as long as it takes
-	switch {
-	case err == nil || err == io.EOF:
-		return n, err
-	case context.Cause(f.ctx) == errStalled:
-		return n, uncertain(errStalled)
-	}
-	return n, uncertain(err)
-}
-
-func (f *fileBody) Close() error {
-	f.timer.Stop()
-	err := f.ReadCloser.Close()
-	f.cancel(nil)
-	return err
 }

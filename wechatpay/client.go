@@ -7,22 +7,18 @@ import (
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
-	"runtime"
-	"runtime/debug"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
+
+	"github.com/fenhao-pay/fenhao/internal/phrase"
+	"github.com/fenhao-pay/fenhao/wechatpay/internal/rules"
+	"github.com/fenhao-pay/fenhao/wechatpay/internal/transport"
 )
 
 // BaseURL is WeChat Pay's own address, the default of [WithBaseURL].
@@ -93,15 +89,11 @@ func WithBackupURL(address string) Option {
 
 // parseHost reads the address of a server: scheme, host and port alone.
 func parseHost(option, address string) (*url.URL, error) {
-	u, err := url.Parse(address)
-	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil ||
-		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, &ConfigError{option, text{
-			"it is http:// or https:// with a host and perhaps a port, and nothing after that",
-			"应为 http:// 或 https:// 加主机名（可带端口），其后不能有路径",
-		}}
+	u, problem := rules.Server(address)
+	if u == nil {
+		return nil, &ConfigError{option, problem}
 	}
-	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
+	return u, nil
 }
 
 // WithHTTPClient sends requests through a copy of h: for a proxy, tracing, other timeouts. Redirects are never followed
@@ -110,7 +102,7 @@ func parseHost(option, address string) (*url.URL, error) {
 func WithHTTPClient(h *http.Client) Option {
 	return func(c *Client) error {
 		if h == nil {
-			return &ConfigError{"WithHTTPClient", text{"it is nil", "不能为 nil"}}
+			return &ConfigError{"WithHTTPClient", phrase.Text{EN: "it is nil", ZH: "不能为 nil"}}
 		}
 		c.http = h
 		return nil
@@ -121,7 +113,7 @@ func WithHTTPClient(h *http.Client) Option {
 func WithClock(now func() time.Time) Option {
 	return func(c *Client) error {
 		if now == nil {
-			return &ConfigError{"WithClock", text{"it is nil", "不能为 nil"}}
+			return &ConfigError{"WithClock", phrase.Text{EN: "it is nil", ZH: "不能为 nil"}}
 		}
 		c.now = now
 		return nil
@@ -133,7 +125,7 @@ func WithClock(now func() time.Time) Option {
 func WithLogger(l *slog.Logger) Option {
 	return func(c *Client) error {
 		if l == nil {
-			return &ConfigError{"WithLogger", text{"it is nil", "不能为 nil"}}
+			return &ConfigError{"WithLogger", phrase.Text{EN: "it is nil", ZH: "不能为 nil"}}
 		}
 		c.log = l
 		return nil
@@ -182,36 +174,12 @@ func NewClient(c Config, opts ...Option) (*Client, error) {
 	}
 	client.credentials = Credentials{c.MerchantID, serial, c.PrivateKey}
 
-	var h http.Client
-	if client.http == nil {
-		h = http.Client{Timeout: 15 * time.Second, Transport: newTransport()}
-	} else {
-		h = *client.http
-	}
-	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	h.Jar = nil
-	client.http = &h
-
+	client.http = transport.Client(client.http)
 	client.keys = newPlatformKeys(client, c)
 	if err := client.keys.preset(client.preset); err != nil {
 		return nil, err
 	}
 	return client, nil
-}
-
-func newTransport() *http.Transport {
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:   5 * time.Second,
-		ResponseHeaderTimeout: 12 * time.Second,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   64,
-		// WeChat Pay closes idle connections after 8 s. A POST on a connection that dies under it has an unknown
-		// outcome, so ours are closed first.
-		IdleConnTimeout: 7 * time.Second,
-	}
 }
 
 // Response is a verified answer.
@@ -312,10 +280,7 @@ func (c *Client) send(ctx context.Context, r call) (*answer, error) {
 func readAnswer(resp *http.Response) (*answer, error) {
 	a := &answer{status: resp.StatusCode, header: resp.Header}
 	var err error
-	a.body, err = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
-	if err == nil && len(a.body) > maxAnswer {
-		err = fmt.Errorf("the answer is longer than %d bytes", maxAnswer)
-	}
+	a.body, err = transport.ReadAll(resp, maxAnswer)
 	if err != nil {
 		return nil, uncertain(fmt.Errorf("read the answer (status %d): %w", a.status, err))
 	}
@@ -326,7 +291,7 @@ func readAnswer(resp *http.Response) (*answer, error) {
 // unread. Its errors match ErrNotSent or ErrUncertain.
 func (c *Client) open(ctx context.Context, h *http.Client, r call) (*http.Response, error) {
 	if !strings.HasPrefix(r.path, "/") || strings.ContainsAny(r.path, "?#") {
-		return nil, &RequestError{"path", text{"it begins with / and holds no query", "须以 / 开头且不含查询串"}}
+		return nil, &RequestError{"path", phrase.Text{EN: "it begins with / and holds no query", ZH: "须以 / 开头且不含查询串"}}
 	}
 	first, second := c.hosts.order(c.now())
 	resp, err := c.openAt(ctx, h, first, r)
@@ -351,12 +316,9 @@ func (c *Client) openAt(ctx context.Context, h *http.Client, at *host, r call) (
 	if r.query != "" {
 		address += "?" + r.query
 	}
-	// The trace tells whether a connection was there to write to: without one, nothing was sent.
-	var connected atomic.Bool
-	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
-	req, err := http.NewRequestWithContext(traced, r.method, address, bytes.NewReader(r.body))
+	req, err := http.NewRequestWithContext(ctx, r.method, address, bytes.NewReader(r.body))
 	if err != nil {
-		return nil, notSent(fmt.Errorf("%s request: %w", r.method, withoutURL(err)))
+		return nil, notSent(fmt.Errorf("%s request: %w", r.method, transport.WithoutURL(err)))
 	}
 	signed := r.signed
 	if signed == nil {
@@ -372,7 +334,7 @@ func (c *Client) openAt(ctx context.Context, h *http.Client, at *host, r call) (
 		req.Header.Set("Accept", "*/*")
 		req.Header.Set("Accept-Encoding", "identity") // gzip is part of the file, not of the transport
 	}
-	req.Header.Set("User-Agent", userAgent())
+	req.Header["User-Agent"] = transport.UserAgent()
 	if serial := cmp.Or(r.serial, c.keys.publicID); serial != "" {
 		req.Header.Set("Wechatpay-Serial", serial)
 	}
@@ -386,37 +348,17 @@ func (c *Client) openAt(ctx context.Context, h *http.Client, at *host, r call) (
 	}
 
 	start := time.Now()
-	resp, err := h.Do(req)
+	resp, unsent, err := transport.Do(h, req)
 	if err != nil {
-		err = withoutURL(err)
 		c.log.DebugContext(ctx, "wechat pay request", "method", r.method, "host", at.url.Host, "path", r.path, "error", err, "took", time.Since(start))
-		if !connected.Load() && neverConnected(h.Transport, err) {
+		if unsent {
 			return nil, &outcomeError{kind: ErrNotSent, cause: err, network: true}
 		}
 		return nil, &outcomeError{kind: ErrUncertain, cause: err, network: true}
 	}
 	c.log.DebugContext(ctx, "wechat pay request", "method", r.method, "host", at.url.Host, "path", r.path, "status", resp.StatusCode,
-		"request_id", clip(resp.Header.Get("Request-Id"), 128), "took", time.Since(start))
+		"request_id", phrase.Clip(resp.Header.Get("Request-Id"), 128), "took", time.Since(start))
 	return resp, nil
-}
-
-// neverConnected reports whether err proves that no connection came about, given that the trace saw none. A transport
-// of the caller's own may hide connections from the trace, so there the error itself must be one of dialling.
-func neverConnected(t http.RoundTripper, err error) bool {
-	if _, ours := t.(*http.Transport); ours || t == nil {
-		return true
-	}
-	var dial *net.OpError
-	return errors.As(err, &dial) && dial.Op == "dial"
-}
-
-// withoutURL takes the address out of an error of net/http.
-func withoutURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
-	}
-	return err
 }
 
 func notSent(cause error) error { return &outcomeError{kind: ErrNotSent, cause: cause} }
@@ -431,17 +373,3 @@ type outcomeError struct {
 
 func (e *outcomeError) Error() string   { return e.kind.Error() + ": " + e.cause.Error() }
 func (e *outcomeError) Unwrap() []error { return []error{e.kind, e.cause} }
-
-// userAgent is required by WeChat Pay. It names the version of this module that the program was built with.
-var userAgent = sync.OnceValue(func() string {
-	const module = "github.com/fenhao-pay/fenhao"
-	version := "devel"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, m := range append(info.Deps, &info.Main) {
-			if m.Path == module && m.Version != "" && m.Version != "(devel)" {
-				version = m.Version
-			}
-		}
-	}
-	return fmt.Sprintf("fenhao/%s (%s; %s) %s", version, runtime.GOOS, runtime.GOARCH, runtime.Version())
-})

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"github.com/fenhao-pay/fenhao/money"
 )
 
@@ -118,7 +119,7 @@ func (c *Client) placeCombined(ctx context.Context, product string, r CombinedRe
 
 // combined checks r and spells it for WeChat Pay.
 func (c *Client) combined(product string, r CombinedRequest) (*combinedJSON, error) {
-	if err := firstError(
+	if err := cmp.Or(
 		checkAppID("combine_appid", r.AppID),
 		checkNumber("combine_out_trade_no", r.OutTradeNo, "_-|*", 6, 32),
 		checkExpiry(r.ExpiresAt, c.now()),
@@ -171,7 +172,7 @@ func (c *Client) checkCombinedPayer(product string, r CombinedRequest) error {
 		return checkUnset("combine_payer_info", r.OpenID+r.SubOpenID == "", "whoever pays is known afterwards", "该产品下单时不指定付款人")
 	}
 	if r.SubOpenID != "" {
-		return firstError(
+		return cmp.Or(
 			checkToken("combine_payer_info.sub_openid", r.SubOpenID, 1, 128),
 			checkToken("combine_payer_info.openid", r.OpenID, 0, 128),
 		)
@@ -181,7 +182,7 @@ func (c *Client) checkCombinedPayer(product string, r CombinedRequest) error {
 
 func (s subOrderJSON) check(field string) error {
 	err := s.checkNames(field)
-	return firstError(
+	return cmp.Or(
 		err,
 		checkAmount(field+"amount.total_amount", s.Amount.Total),
 		checkText(field+"attach", s.Attach, 1, 128),
@@ -192,7 +193,7 @@ func (s subOrderJSON) check(field string) error {
 }
 
 func (s subOrderJSON) checkNames(field string) error {
-	err := firstError(
+	err := cmp.Or(
 		checkMerchantID(field+"mchid", s.MerchantID),
 		checkNumber(field+"out_trade_no", s.OutTradeNo, "_-|*", 6, 32),
 		checkToken(field+"sub_appid", s.SubAppID, 0, 32),
@@ -207,9 +208,9 @@ func checkCount(field string, n, least, most int) error {
 	if n >= least && n <= most {
 		return nil
 	}
-	return &RequestError{field, text{
-		fmt.Sprintf("there are %d, %d to %d are allowed", n, least, most),
-		fmt.Sprintf("有 %d 个，允许 %d 到 %d 个", n, least, most),
+	return &RequestError{field, phrase.Text{
+		EN: fmt.Sprintf("there are %d, %d to %d are allowed", n, least, most),
+		ZH: fmt.Sprintf("有 %d 个，允许 %d 到 %d 个", n, least, most),
 	}}
 }
 
@@ -288,7 +289,7 @@ func (c *Client) QueryCombined(ctx context.Context, outTradeNo string) (*Combine
 //
 // Source: vendor manual, "合单关闭订单".
 func (c *Client) CloseCombined(ctx context.Context, r CombinedRequest) error {
-	err := firstError(
+	err := cmp.Or(
 		checkNumber("combine_out_trade_no", r.OutTradeNo, "_-|*", 6, 32),
 		checkAppID("combine_appid", r.AppID),
 		c.checkSub(),

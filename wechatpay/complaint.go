@@ -1,6 +1,7 @@
 package wechatpay
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"github.com/fenhao-pay/fenhao/money"
 )
 
@@ -97,7 +99,7 @@ type ComplaintsRequest struct {
 //
 // Source: vendor manual, "查询投诉单列表".
 func (c *Client) Complaints(ctx context.Context, r ComplaintsRequest) (page []Complaint, total int64, err error) {
-	if err := firstError(checkDate("begin_date", r.BeginDate), checkDate("end_date", r.EndDate), c.checkSub()); err != nil {
+	if err := cmp.Or(checkDate("begin_date", r.BeginDate), checkDate("end_date", r.EndDate), c.checkSub()); err != nil {
 		return nil, 0, fmt.Errorf("list complaints: %w", err)
 	}
 	q, err := pageQuery(r.Limit, r.Offset)
@@ -127,7 +129,7 @@ func pageQuery(limit, offset int) (url.Values, error) {
 		limit = 50
 	}
 	if limit < 1 || limit > 50 || offset < 0 {
-		return nil, &RequestError{"limit", text{"it is 1 to 50, and offset is 0 or more", "limit 为 1 到 50，offset 不小于 0"}}
+		return nil, &RequestError{"limit", phrase.Text{EN: "it is 1 to 50, and offset is 0 or more", ZH: "limit 为 1 到 50，offset 不小于 0"}}
 	}
 	return url.Values{"limit": {strconv.Itoa(limit)}, "offset": {strconv.Itoa(offset)}}, nil
 }
@@ -197,7 +199,7 @@ type ComplaintResponse struct {
 //
 // Source: vendor manual, "回复用户".
 func (c *Client) RespondComplaint(ctx context.Context, complaintID string, r ComplaintResponse) error {
-	err := firstError(checkText("response_content", r.Content, 1, 3*200), checkCount("response_images", len(r.Images), 0, 4),
+	err := cmp.Or(checkText("response_content", r.Content, 1, 3*200), checkCount("response_images", len(r.Images), 0, 4),
 		checkToken("jump_url", r.JumpURL, 0, 512), checkText("jump_url_text", r.JumpURLText, 0, 3*10), c.checkSub())
 	if err != nil {
 		return fmt.Errorf("answer a complaint: %w", err)
@@ -247,15 +249,15 @@ func (c *Client) UpdateComplaintRefund(ctx context.Context, complaintID string, 
 		RejectImages []string `json:"reject_media_list,omitempty"`
 		Remark       string   `json:"remark,omitempty"`
 	}{"REJECT", nil, r.RejectReason, r.RejectImages, r.Remark}
-	err := firstError(checkText("remark", r.Remark, 0, 3*200), checkCount("reject_media_list", len(r.RejectImages), 0, 4))
+	err := cmp.Or(checkText("remark", r.Remark, 0, 3*200), checkCount("reject_media_list", len(r.RejectImages), 0, 4))
 	if r.Approve {
 		w.Action, w.WithinDays = "APPROVE", &r.WithinDays
-		err = firstError(err, checkUnset("reject_reason", r.RejectReason == "" && len(r.RejectImages) == 0, "the refund is granted", "已同意退款"))
+		err = cmp.Or(err, checkUnset("reject_reason", r.RejectReason == "" && len(r.RejectImages) == 0, "the refund is granted", "已同意退款"))
 	} else {
-		err = firstError(err, checkText("reject_reason", r.RejectReason, 1, 3*200))
+		err = cmp.Or(err, checkText("reject_reason", r.RejectReason, 1, 3*200))
 	}
 	if r.WithinDays < 0 || (!r.Approve && r.WithinDays != 0) {
-		err = &RequestError{"launch_refund_day", text{"it is 0 or more, and goes with a refund that is granted", "不小于 0，且仅在同意退款时填写"}}
+		err = &RequestError{"launch_refund_day", phrase.Text{EN: "it is 0 or more, and goes with a refund that is granted", ZH: "不小于 0，且仅在同意退款时填写"}}
 	}
 	if err != nil {
 		return fmt.Errorf("decide the refund of a complaint: %w", err)
@@ -264,12 +266,12 @@ func (c *Client) UpdateComplaintRefund(ctx context.Context, complaintID string, 
 }
 
 func (c *Client) complaint(ctx context.Context, what, method, complaintID, action string, q url.Values, in, out any) error {
-	err := firstError(checkNumber("complaint_id", complaintID, "_-", 1, 64), c.checkSub())
+	err := cmp.Or(checkNumber("complaint_id", complaintID, "_-", 1, 64), c.checkSub())
 	if err == nil {
 		_, err = c.exchange(ctx, method, complaintsPath+"/"+complaintID+action, q, FieldKey{}, in, out)
 	}
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", what, clip(complaintID, 64), err)
+		return fmt.Errorf("%s %s: %w", what, phrase.Clip(complaintID, 64), err)
 	}
 	return nil
 }
@@ -339,7 +341,7 @@ func (c *Client) DownloadImage(ctx context.Context, address string, w io.Writer)
 	const most = 10 << 20
 	file, err := c.fileAt(address)
 	if err != nil {
-		return 0, fmt.Errorf("download an image: %w", &RequestError{"media_url", text{err.Error(), "不是微信支付的图片地址"}})
+		return 0, fmt.Errorf("download an image: %w", &RequestError{"media_url", phrase.Text{EN: err.Error(), ZH: "不是微信支付的图片地址"}})
 	}
 	body, err := c.openFile(ctx, file)
 	if err != nil {

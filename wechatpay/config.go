@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/fenhao-pay/fenhao/internal/phrase"
+	"github.com/fenhao-pay/fenhao/wechatpay/internal/rules"
 )
 
 // publicKeyPrefix begins the id of every WeChat Pay public key. Ids are compared as a whole, prefix included.
@@ -13,9 +16,11 @@ const publicKeyPrefix = "PUB_KEY_ID_"
 // check looks for every mistake that shows without a network, and returns the serial in WeChat Pay's spelling.
 func (c Config) check(now time.Time) (serial string, err error) {
 	var problems []error
-	bad := func(field, en, zh string) { problems = append(problems, &ConfigError{field, text{en, zh}}) }
+	bad := func(field, en, zh string) {
+		problems = append(problems, &ConfigError{field, phrase.Text{EN: en, ZH: zh}})
+	}
 
-	if c.MerchantID == "" || len(c.MerchantID) > 32 || strings.Trim(c.MerchantID, "0123456789") != "" {
+	if !rules.IsMerchantNumber(c.MerchantID) {
 		bad("MerchantID", "it is the merchant number (商户号), digits alone", "应为商户号，只含数字")
 	}
 
@@ -36,8 +41,8 @@ func (c Config) check(now time.Time) (serial string, err error) {
 				"与私钥不匹配：请使用同一次下载的 apiclient_cert.pem 与 apiclient_key.pem")
 		}
 		if name := cert.Subject.CommonName; name != c.MerchantID {
-			bad("Certificate", fmt.Sprintf("it is of merchant %q, not of MerchantID", clip(name, 40)),
-				fmt.Sprintf("证书属于商户号 %q，与 MerchantID 不一致", clip(name, 40)))
+			bad("Certificate", fmt.Sprintf("it is of merchant %q, not of MerchantID", phrase.Clip(name, 40)),
+				fmt.Sprintf("证书属于商户号 %q，与 MerchantID 不一致", phrase.Clip(name, 40)))
 		}
 		if now.After(cert.NotAfter) {
 			bad("Certificate", "it expired on "+cert.NotAfter.Format(time.DateOnly)+": apply for a new one on the merchant platform",
@@ -64,7 +69,7 @@ func (c Config) check(now time.Time) (serial string, err error) {
 		bad("PublicKey", "it is missing: download pub_key.pem beside the id on the merchant platform",
 			"缺少微信支付公钥：在商户平台公钥ID旁下载 pub_key.pem")
 	default:
-		if !strings.HasPrefix(c.PublicKeyID, publicKeyPrefix) || !isCode(c.PublicKeyID) || len(c.PublicKeyID) == len(publicKeyPrefix) {
+		if !strings.HasPrefix(c.PublicKeyID, publicKeyPrefix) || !rules.IsCode(c.PublicKeyID) || len(c.PublicKeyID) == len(publicKeyPrefix) {
 			bad("PublicKeyID", "it begins with PUB_KEY_ID_, and the prefix is part of it; a serial of a certificate does not belong here",
 				"须以 PUB_KEY_ID_ 开头且保留前缀；这里不能填证书序列号")
 		}

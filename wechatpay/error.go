@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/fenhao-pay/fenhao/internal/phrase"
+	"github.com/fenhao-pay/fenhao/wechatpay/internal/rules"
 )
 
 var (
@@ -93,10 +96,10 @@ func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "WeChat Pay answered %d %s", e.Status, e.Code)
 	if e.Message != "" {
-		fmt.Fprintf(&b, ": %s", clip(redact(e.Message), 300))
+		fmt.Fprintf(&b, ": %s", phrase.Clip(phrase.Redact(e.Message), 300))
 	}
 	if e.RequestID != "" {
-		fmt.Fprintf(&b, " (request id %s)", clip(e.RequestID, 80))
+		fmt.Fprintf(&b, " (request id %s)", phrase.Clip(e.RequestID, 80))
 	}
 	return b.String()
 }
@@ -115,25 +118,25 @@ func (e *Error) uncertain() bool {
 // Hint says what to do about the error, in Chinese where lang begins with "zh" and in English otherwise.
 func (e *Error) Hint(lang string) string {
 	if h, ok := hints[e.Code]; ok {
-		return h.in(lang)
+		return h.In(lang)
 	}
 	switch {
 	case e.uncertain():
-		return hints[CodeSystemError].in(lang)
+		return hints[CodeSystemError].In(lang)
 	case e.Status == http.StatusTooManyRequests:
-		return hints[CodeFrequencyLimited].in(lang)
+		return hints[CodeFrequencyLimited].In(lang)
 	case e.Status == http.StatusUnauthorized:
-		return hints[CodeSignError].in(lang)
+		return hints[CodeSignError].In(lang)
 	}
-	return text{
-		"WeChat Pay refused the request: read its message, mend the cause, and don't repeat the request as it is.",
-		"微信支付拒绝了该请求：请查看返回的 message，排除原因后再试，不要原样重试。",
-	}.in(lang)
+	return phrase.Text{
+		EN: "WeChat Pay refused the request: read its message, mend the cause, and don't repeat the request as it is.",
+		ZH: "微信支付拒绝了该请求：请查看返回的 message，排除原因后再试，不要原样重试。",
+	}.In(lang)
 }
 
 // parseError reads the answer of an error status. Whatever the body holds, there is a code.
 func parseError(status int, header http.Header, body []byte) *Error {
-	e := &Error{Status: status, Code: Code(fmt.Sprintf("HTTP_%d", status)), RequestID: clip(header.Get("Request-Id"), 128)}
+	e := &Error{Status: status, Code: Code(fmt.Sprintf("HTTP_%d", status)), RequestID: phrase.Clip(header.Get("Request-Id"), 128)}
 	var v struct {
 		Code    json.RawMessage `json:"code"`
 		Message json.RawMessage `json:"message"`
@@ -143,26 +146,16 @@ func parseError(status int, header http.Header, body []byte) *Error {
 		return e
 	}
 	var code, message string
-	if json.Unmarshal(v.Code, &code) == nil && isCode(code) {
+	if json.Unmarshal(v.Code, &code) == nil && rules.IsCode(code) {
 		e.Code = normalCode(code)
 	}
 	if json.Unmarshal(v.Message, &message) == nil {
-		e.Message = clip(message, 1024)
+		e.Message = phrase.Clip(message, 1024)
 	}
 	if string(v.Detail) != "null" {
 		e.Detail = v.Detail
 	}
 	return e
-}
-
-func isCode(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
-			return false
-		}
-	}
-	return s != "" && len(s) <= 64
 }
 
 // normalCode maps the older spellings of a code to the one listed above.
@@ -191,14 +184,14 @@ var spellings = func() map[string]Code {
 // RequestError is a request that was not sent because a field of it is wrong. It matches [ErrNotSent].
 type RequestError struct {
 	Field   string // as WeChat Pay spells it, such as "amount.total"
-	problem text
+	problem phrase.Text
 }
 
 // Error names the field and the remedy.
-func (e *RequestError) Error() string { return e.Field + ": " + e.problem.en }
+func (e *RequestError) Error() string { return e.Field + ": " + e.problem.EN }
 
 // Hint is the remedy, in Chinese where lang begins with "zh" and in English otherwise.
-func (e *RequestError) Hint(lang string) string { return e.Field + ": " + e.problem.in(lang) }
+func (e *RequestError) Hint(lang string) string { return e.Field + ": " + e.problem.In(lang) }
 
 // Is reports whether target is ErrNotSent.
 func (e *RequestError) Is(target error) bool { return target == ErrNotSent }
@@ -206,26 +199,26 @@ func (e *RequestError) Is(target error) bool { return target == ErrNotSent }
 // ConfigError is a mistake in a [Config]. [NewClient] reports all of them at once, joined.
 type ConfigError struct {
 	Field   string // of Config
-	problem text
+	problem phrase.Text
 }
 
 // Error names the field and the remedy. It quotes no secret.
-func (e *ConfigError) Error() string { return e.Field + ": " + e.problem.en }
+func (e *ConfigError) Error() string { return e.Field + ": " + e.problem.EN }
 
 // Hint is the remedy, in Chinese where lang begins with "zh" and in English otherwise.
-func (e *ConfigError) Hint(lang string) string { return e.Field + ": " + e.problem.in(lang) }
+func (e *ConfigError) Hint(lang string) string { return e.Field + ": " + e.problem.In(lang) }
 
 // SignatureError says why a message is not proven to come from WeChat Pay. It matches [ErrBadSignature].
 type SignatureError struct {
 	Serial  string // Wechatpay-Serial of the message, where it had one that can be shown
 	Probe   bool   // a deliberately wrong signature of WeChat Pay's (签名探测): no reason for an alarm
-	problem text
+	problem phrase.Text
 	cause   error
 }
 
 // Error names the reason.
 func (e *SignatureError) Error() string {
-	s := ErrBadSignature.Error() + ": " + e.problem.en
+	s := ErrBadSignature.Error() + ": " + e.problem.EN
 	if e.cause != nil {
 		s += ": " + e.cause.Error()
 	}
@@ -233,7 +226,7 @@ func (e *SignatureError) Error() string {
 }
 
 // Hint is the reason and the remedy, in Chinese where lang begins with "zh" and in English otherwise.
-func (e *SignatureError) Hint(lang string) string { return e.problem.in(lang) }
+func (e *SignatureError) Hint(lang string) string { return e.problem.In(lang) }
 
 // Is reports whether target is ErrBadSignature.
 func (e *SignatureError) Is(target error) bool { return target == ErrBadSignature }
@@ -241,65 +234,5 @@ func (e *SignatureError) Is(target error) bool { return target == ErrBadSignatur
 // Unwrap returns what kept the key from being found, or nil.
 func (e *SignatureError) Unwrap() error { return e.cause }
 
-// text is a sentence in both languages.
-type text struct{ en, zh string }
-
-func (t text) in(lang string) string {
-	if len(lang) >= 2 && strings.EqualFold(lang[:2], "zh") {
-		return t.zh
-	}
-	return t.en
-}
-
-// clip cuts s to n bytes at a boundary of characters and makes blanks of control characters, so that what came from
-// outside can be shown on a line.
-func clip(s string, n int) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == utf8.RuneError {
-			return ' '
-		}
-		return r
-	}, s)
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n] + "…"
-}
-
-// redact hides every run of 28 characters or more that begins like an openid.
-func redact(s string) string {
-	isWord := func(c byte) bool {
-		return c == '_' || c == '-' || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		j := i
-		for j < len(s) && isWord(s[j]) {
-			j++
-		}
-		switch {
-		case j == i:
-			b.WriteByte(s[i])
-			j++
-		case j-i >= 28 && s[i] == 'o':
-			b.WriteString("[openid]")
-		default:
-			b.WriteString(s[i:j])
-		}
-		i = j
-	}
-	return b.String()
-}
-
 // Codes returns every code that this package has a constant and a hint for, sorted.
-func Codes() []Code {
-	var codes []Code
-	for c := range hints {
-		codes = append(codes, c)
-	}
-	slices.Sort(codes)
-	return codes
-}
+func Codes() []Code { return slices.Sorted(maps.Keys(hints)) }

@@ -1,5 +1,7 @@
 package wechatpay
 
+import "github.com/fenhao-pay/fenhao/wechatpay/internal/transport"
+
 // For the published examples whose AES keys have 16 bytes, and for fuzzing what is not reached otherwise.
 var (
 	OpenCertificates  = openCertificates
@@ -10,7 +12,7 @@ var (
 	ParseTransaction  = parseTransaction
 	NormalCode        = normalCode
 	MaxAnswer         = maxAnswer
-	NewTransport      = newTransport
+	NewTransport      = transport.New
 	FormatTimeBeijing = formatTime
 
 	ParseRefundNotification = parseRefundNotification

@@ -13,6 +13,8 @@ import (
 	"log/slog"
 	"math/big"
 	"strings"
+
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 )
 
 // minKeyBits is the size of every RSA key that WeChat Pay issues or accepts.
@@ -90,7 +92,7 @@ func ParsePrivateKey(text []byte) (*rsa.PrivateKey, error) {
 	case "EC PRIVATE KEY":
 		return nil, errors.New("this is an elliptic curve key: WeChat Pay uses RSA; " + want)
 	default:
-		return nil, fmt.Errorf("this is PEM of type %q, not a private key: %s", clip(label, 40), want)
+		return nil, fmt.Errorf("this is PEM of type %q, not a private key: %s", phrase.Clip(label, 40), want)
 	}
 	var key any
 	if key, err = x509.ParsePKCS8PrivateKey(der); err != nil {
@@ -124,7 +126,7 @@ func ParsePublicKey(text []byte) (*rsa.PublicKey, error) {
 	case "PRIVATE KEY", "RSA PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "EC PRIVATE KEY":
 		return nil, errors.New("this is a private key, not a public key: " + want)
 	default:
-		return nil, fmt.Errorf("this is PEM of type %q, not a public key: %s", clip(label, 40), want)
+		return nil, fmt.Errorf("this is PEM of type %q, not a public key: %s", phrase.Clip(label, 40), want)
 	}
 	var key any
 	if key, err = x509.ParsePKIXPublicKey(der); err != nil {
@@ -147,7 +149,7 @@ func ParseCertificate(text []byte) (*x509.Certificate, error) {
 		return nil, fmt.Errorf("certificate: %w", err)
 	}
 	if label != "CERTIFICATE" && label != "" {
-		return nil, fmt.Errorf("this is PEM of type %q, not a certificate", clip(label, 40))
+		return nil, fmt.Errorf("this is PEM of type %q, not a certificate", phrase.Clip(label, 40))
 	}
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
@@ -185,7 +187,7 @@ func armour(text []byte) (label string, der []byte, err error) {
 			return "", nil, errors.New("the BEGIN line is cut off")
 		}
 		if body, _, closed = strings.Cut(rest, end+label+dashes); !closed {
-			return "", nil, fmt.Errorf("the line -----END %s----- is missing", clip(label, 40))
+			return "", nil, fmt.Errorf("the line -----END %s----- is missing", phrase.Clip(label, 40))
 		}
 		if strings.Contains(body, "Proc-Type:") {
 			return "", nil, errors.New("the key is encrypted with a password: decrypt it first, openssl pkey -in FILE")

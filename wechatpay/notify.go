@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 )
 
 const (
@@ -131,10 +133,10 @@ func readNotification(body []byte, secrets []APIv3Key) (*Notification, error) {
 		return nil, errors.New("it has no create_time")
 	}
 	if e.ResourceType != "encrypt-resource" {
-		return nil, fmt.Errorf("resource_type %q is not known", clip(e.ResourceType, 40))
+		return nil, fmt.Errorf("resource_type %q is not known", phrase.Clip(e.ResourceType, 40))
 	}
 	if e.Resource.Algorithm != algorithmGCM {
-		return nil, fmt.Errorf("algorithm %q is not supported, only %s", clip(e.Resource.Algorithm, 40), algorithmGCM)
+		return nil, fmt.Errorf("algorithm %q is not supported, only %s", phrase.Clip(e.Resource.Algorithm, 40), algorithmGCM)
 	}
 	plain, err := decryptWithAny(secrets, e.Resource.Nonce, e.Resource.AssociatedData, e.Resource.Ciphertext)
 	if err != nil {
@@ -148,7 +150,7 @@ func readNotification(body []byte, secrets []APIv3Key) (*Notification, error) {
 		Resource:   Resource{OriginalType: e.Resource.OriginalType, Plaintext: plain},
 	}
 	if err := n.readResource(); err != nil {
-		return nil, fmt.Errorf("read the %s: %w", clip(cmp.Or(n.Resource.OriginalType, "resource"), 40), err)
+		return nil, fmt.Errorf("read the %s: %w", phrase.Clip(cmp.Or(n.Resource.OriginalType, "resource"), 40), err)
 	}
 	return n, nil
 }
@@ -179,7 +181,7 @@ func (n *Notification) readResource() (err error) {
 	case family == "COMPLAINT":
 		n.Complaint, err = parseComplaintNotice(plain)
 	case family == "TRANSACTION" || family == "REFUND":
-		err = fmt.Errorf("event %s is about a %q", clip(n.EventType, 40), clip(kind, 40))
+		err = fmt.Errorf("event %s is about a %q", phrase.Clip(n.EventType, 40), phrase.Clip(kind, 40))
 	}
 	return err
 }

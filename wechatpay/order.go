@@ -2,6 +2,7 @@ package wechatpay
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -12,6 +13,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"github.com/fenhao-pay/fenhao/money"
 )
 
@@ -204,7 +206,7 @@ func (c *Client) encodeOrder(product string, r PrepayRequest) ([]byte, error) {
 	if len(r.Detail.Goods) == 0 {
 		r.Detail.Goods = nil // an empty list is not the same as none
 	}
-	err := firstError(r.check(c.now()), c.checkSub(), c.checkPayer(product, r.OpenID, r.SubOpenID), r.SceneInfo.checkH5(product))
+	err := cmp.Or(r.check(c.now()), c.checkSub(), c.checkPayer(product, r.OpenID, r.SubOpenID), r.SceneInfo.checkH5(product))
 	if err != nil {
 		return nil, err
 	}
@@ -235,14 +237,14 @@ func (c *Client) encodeOrder(product string, r PrepayRequest) ([]byte, error) {
 func (c *Client) checkPayer(product, openID, subOpenID string) error {
 	switch {
 	case product != productJSAPI:
-		return firstError(
+		return cmp.Or(
 			checkUnset("payer.openid", openID == "", "whoever pays is known afterwards", "该产品下单时不指定付款人"),
 			checkUnset("payer.sub_openid", subOpenID == "", "whoever pays is known afterwards", "该产品下单时不指定付款人"),
 		)
 	case subOpenID == "":
 		return checkToken("payer.openid", openID, 1, 128)
 	}
-	return firstError(
+	return cmp.Or(
 		checkUnset("payer.sub_openid", c.provides() && c.sub.AppID != "",
 			"it goes with a SubMerchant that has an AppID, see Client.For", "仅用于带 AppID 的子商户，见 Client.For"),
 		checkUnset("payer.sub_openid", openID == "", "OpenID names the buyer already", "已用 OpenID 指定付款人"),
@@ -266,9 +268,9 @@ func (r PrepayRequest) check(now time.Time) error {
 		return err
 	}
 	if r.Currency != money.CNY {
-		return &RequestError{"amount.currency", text{"it is CNY", "只能是 CNY"}}
+		return &RequestError{"amount.currency", phrase.Text{EN: "it is CNY", ZH: "只能是 CNY"}}
 	}
-	return firstError(
+	return cmp.Or(
 		checkAppID("appid", r.AppID),
 		checkText("description", r.Description, 1, 127),
 		checkOutTradeNo(r.OutTradeNo),
@@ -283,7 +285,7 @@ func (r PrepayRequest) check(now time.Time) error {
 
 func (d OrderDetail) check() error {
 	if d.CostPrice < 0 {
-		return &RequestError{"detail.cost_price", text{"it is negative", "不能为负数"}}
+		return &RequestError{"detail.cost_price", phrase.Text{EN: "it is negative", ZH: "不能为负数"}}
 	}
 	if err := checkToken("detail.invoice_id", d.InvoiceID, 0, 32); err != nil {
 		return err
@@ -291,16 +293,12 @@ func (d OrderDetail) check() error {
 	for i, g := range d.Goods {
 		field := fmt.Sprintf("detail.goods_detail[%d].", i)
 		if g.Quantity < 1 {
-			return &RequestError{field + "quantity", text{"it is at least 1", "至少为 1"}}
+			return &RequestError{field + "quantity", phrase.Text{EN: "it is at least 1", ZH: "至少为 1"}}
 		}
 		if g.UnitPrice < 0 {
-			return &RequestError{field + "unit_price", text{"it is negative", "不能为负数"}}
+			return &RequestError{field + "unit_price", phrase.Text{EN: "it is negative", ZH: "不能为负数"}}
 		}
-		if err := firstError(
-			checkToken(field+"merchant_goods_id", g.MerchantGoodsID, 1, 32),
-			checkToken(field+"wechatpay_goods_id", g.WechatpayGoodsID, 0, 32),
-			checkText(field+"goods_name", g.Name, 0, 256),
-		); err != nil {
+		if err := checkGoods(field, g.MerchantGoodsID, g.WechatpayGoodsID, g.Name); err != nil {
 			return err
 		}
 	}
@@ -309,9 +307,9 @@ func (d OrderDetail) check() error {
 		return err
 	}
 	if len(encoded) > 6144 {
-		return &RequestError{"detail", text{
-			fmt.Sprintf("it has %d bytes of JSON, at most 6144 are allowed: name fewer goods", len(encoded)),
-			fmt.Sprintf("JSON 共 %d 字节，最多 6144 字节：请减少商品", len(encoded)),
+		return &RequestError{"detail", phrase.Text{
+			EN: fmt.Sprintf("it has %d bytes of JSON, at most 6144 are allowed: name fewer goods", len(encoded)),
+			ZH: fmt.Sprintf("JSON 共 %d 字节，最多 6144 字节：请减少商品", len(encoded)),
 		}}
 	}
 	return nil
@@ -322,12 +320,12 @@ func (s SceneInfo) check() error {
 		return nil
 	}
 	if a, err := netip.ParseAddr(s.PayerClientIP); err != nil || a.Zone() != "" {
-		return &RequestError{"scene_info.payer_client_ip", text{"it is an IPv4 or IPv6 address", "应为 IPv4 或 IPv6 地址"}}
+		return &RequestError{"scene_info.payer_client_ip", phrase.Text{EN: "it is an IPv4 or IPv6 address", ZH: "应为 IPv4 或 IPv6 地址"}}
 	}
 	if err := checkText("scene_info.device_id", s.DeviceID, 0, 32); err != nil || s.Store == (StoreInfo{}) {
 		return err
 	}
-	return firstError(
+	return cmp.Or(
 		checkText("scene_info.store_info.id", s.Store.ID, 1, 32),
 		checkText("scene_info.store_info.name", s.Store.Name, 0, 256),
 		checkText("scene_info.store_info.area_code", s.Store.AreaCode, 0, 32),
@@ -342,23 +340,14 @@ func (s SceneInfo) checkH5(product string) error {
 		return checkUnset(field, s.H5 == (H5Info{}), "it goes with an H5 order alone", "仅用于 H5 下单")
 	}
 	if s.H5.Type != "Wap" && s.H5.Type != "iOS" && s.H5.Type != "Android" {
-		return &RequestError{field + ".type", text{"it is Wap, iOS or Android, and an H5 order needs it", "H5 下单必填，取值 Wap、iOS 或 Android"}}
+		return &RequestError{field + ".type", phrase.Text{EN: "it is Wap, iOS or Android, and an H5 order needs it", ZH: "H5 下单必填，取值 Wap、iOS 或 Android"}}
 	}
-	return firstError(
+	return cmp.Or(
 		checkText(field+".app_name", s.H5.AppName, 0, 64),
 		checkToken(field+".app_url", s.H5.AppURL, 0, 128),
 		checkToken(field+".bundle_id", s.H5.BundleID, 0, 128),
 		checkToken(field+".package_name", s.H5.PackageName, 0, 128),
 	)
-}
-
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // PayParameters signs what the phone gives to wx.requestPayment or WeixinJSBridge, with a fresh time and nonce. Call it

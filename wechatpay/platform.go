@@ -13,6 +13,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/fenhao-pay/fenhao/internal/phrase"
+	"github.com/fenhao-pay/fenhao/wechatpay/internal/rules"
 )
 
 const (
@@ -122,16 +125,16 @@ func (k *platformKeys) preset(certs []*x509.Certificate) error {
 	now := k.client.now()
 	for _, cert := range certs {
 		if cert == nil {
-			return &ConfigError{"WithPlatformCertificates", text{"one of them is nil", "其中有 nil"}}
+			return &ConfigError{"WithPlatformCertificates", phrase.Text{EN: "one of them is nil", ZH: "其中有 nil"}}
 		}
 		p, err := newHeldKey(cert)
 		if err != nil {
-			return &ConfigError{"WithPlatformCertificates", text{err.Error(), "平台证书无效：" + err.Error()}}
+			return &ConfigError{"WithPlatformCertificates", phrase.Text{EN: err.Error(), ZH: "平台证书无效：" + err.Error()}}
 		}
 		if rsaPublicKey(k.client.credentials.PrivateKey).Equal(p.key) {
-			return &ConfigError{"WithPlatformCertificates", text{
-				"it is the merchant's own certificate: WeChat Pay signs with one of its own, and this client downloads it",
-				"这是商户自己的证书：微信支付使用平台证书签名，本客户端会自动下载",
+			return &ConfigError{"WithPlatformCertificates", phrase.Text{
+				EN: "it is the merchant's own certificate: WeChat Pay signs with one of its own, and this client downloads it",
+				ZH: "这是商户自己的证书：微信支付使用平台证书签名，本客户端会自动下载",
 			}}
 		}
 		if p.valid(now) {
@@ -228,21 +231,21 @@ func readSignature(header http.Header, now time.Time) (signature, error) {
 		values := headerValues(header, f.name)
 		switch {
 		case len(values) > 1:
-			return s, &SignatureError{problem: text{
-				"header " + f.name + " is there more than once",
-				"请求头 " + f.name + " 出现多次",
+			return s, &SignatureError{problem: phrase.Text{
+				EN: "header " + f.name + " is there more than once",
+				ZH: "请求头 " + f.name + " 出现多次",
 			}}
 		case len(values) == 1 && values[0] != "":
 			*f.to = values[0]
 		case f.to != &s.scheme: // a missing type means RSA
-			return s, &SignatureError{problem: text{
-				"header " + f.name + " is missing: a message of WeChat Pay's always has it; see whether a proxy takes it out",
-				"缺少请求头 " + f.name + "：微信支付的消息一定带有它；请检查代理或 WAF 是否将其丢弃",
+			return s, &SignatureError{problem: phrase.Text{
+				EN: "header " + f.name + " is missing: a message of WeChat Pay's always has it; see whether a proxy takes it out",
+				ZH: "缺少请求头 " + f.name + "：微信支付的消息一定带有它；请检查代理或 WAF 是否将其丢弃",
 			}}
 		}
 	}
 	if !isShownSerial(s.serial) {
-		return s, &SignatureError{problem: text{"header Wechatpay-Serial holds no serial", "请求头 Wechatpay-Serial 不是合法的序列号"}}
+		return s, &SignatureError{problem: phrase.Text{EN: "header Wechatpay-Serial holds no serial", ZH: "请求头 Wechatpay-Serial 不是合法的序列号"}}
 	}
 	seconds, err := strconv.ParseInt(s.timestamp, 10, 64)
 	if err != nil || strings.Trim(s.timestamp, "0123456789") != "" || len(s.timestamp) > 12 {
@@ -268,30 +271,30 @@ func headerValues(header http.Header, name string) []string {
 }
 
 // isShownSerial reports whether s is shaped like a serial or an id, so that it may be looked up and shown.
-func isShownSerial(s string) bool { return isCode(s) }
+func isShownSerial(s string) bool { return rules.IsCode(s) }
 
 func (s signature) fail(en, zh string) error {
-	return &SignatureError{Serial: s.serial, problem: text{en, zh}}
+	return &SignatureError{Serial: s.serial, problem: phrase.Text{EN: en, ZH: zh}}
 }
 
 func (s signature) verify(key *rsa.PublicKey, body []byte) error {
 	if s.scheme != "" && s.scheme != Scheme {
-		return s.fail("signature type "+clip(s.scheme, 40)+" is not supported, only "+Scheme,
-			"不支持签名类型 "+clip(s.scheme, 40)+"，只支持 "+Scheme)
+		return s.fail("signature type "+phrase.Clip(s.scheme, 40)+" is not supported, only "+Scheme,
+			"不支持签名类型 "+phrase.Clip(s.scheme, 40)+"，只支持 "+Scheme)
 	}
 	if err := VerifyMessage(key, ResponseMessage(s.timestamp, s.nonce, body), s.value); err != nil {
 		e := &SignatureError{
 			Serial: s.serial,
 			// WeChat Pay sends such signatures now and then to see who does not verify. They are treated as wrong.
 			Probe: strings.HasPrefix(s.value, "WECHATPAY/SIGNTEST/"),
-			problem: text{
-				err.Error() + ": the body must be the raw bytes as received, and the key WeChat Pay's",
-				"验签失败：须用收到的原始字节验签，且使用微信支付的公钥或平台证书",
+			problem: phrase.Text{
+				EN: err.Error() + ": the body must be the raw bytes as received, and the key WeChat Pay's",
+				ZH: "验签失败：须用收到的原始字节验签，且使用微信支付的公钥或平台证书",
 			},
 		}
 		if e.Probe {
-			e.problem = text{"this is a probe of WeChat Pay's (签名探测); the genuine message comes again",
-				"这是微信支付的签名探测，真实消息会再次发送"}
+			e.problem = phrase.Text{EN: "this is a probe of WeChat Pay's (签名探测); the genuine message comes again",
+				ZH: "这是微信支付的签名探测，真实消息会再次发送"}
 		}
 		return e
 	}
@@ -315,19 +318,19 @@ func (k *platformKeys) find(ctx context.Context, serial string) (*rsa.PublicKey,
 		return key, nil
 	}
 	if strings.HasPrefix(serial, publicKeyPrefix) {
-		return nil, &SignatureError{Serial: serial, problem: text{
-			"it is signed with public key " + serial + ", which is not configured: the merchant switched to public-key mode; " +
+		return nil, &SignatureError{Serial: serial, problem: phrase.Text{
+			EN: "it is signed with public key " + serial + ", which is not configured: the merchant switched to public-key mode; " +
 				"download this key and configure PublicKeyID and PublicKey",
-			"消息由公钥 " + serial + " 签名，但未配置：商户已切换到公钥模式，请下载该公钥并配置 PublicKeyID 与 PublicKey",
+			ZH: "消息由公钥 " + serial + " 签名，但未配置：商户已切换到公钥模式，请下载该公钥并配置 PublicKeyID 与 PublicKey",
 		}}
 	}
 	err := k.download(ctx, false)
 	if key := k.lookup(serial); key != nil {
 		return key, nil
 	}
-	return nil, &SignatureError{Serial: serial, cause: err, problem: text{
-		"no valid platform certificate with serial " + serial + " is known",
-		"没有序列号为 " + serial + " 的有效平台证书",
+	return nil, &SignatureError{Serial: serial, cause: err, problem: phrase.Text{
+		EN: "no valid platform certificate with serial " + serial + " is known",
+		ZH: "没有序列号为 " + serial + " 的有效平台证书",
 	}}
 }
 
@@ -468,18 +471,18 @@ func openCertificates(body []byte, secrets []APIv3Key, now time.Time) ([]*heldKe
 		}
 		plain, err := decryptWithAny(secrets, d.Encrypted.Nonce, d.Encrypted.AssociatedData, d.Encrypted.Ciphertext)
 		if err != nil {
-			return nil, fmt.Errorf("certificate %s: %w", clip(d.Serial, 64), err)
+			return nil, fmt.Errorf("certificate %s: %w", phrase.Clip(d.Serial, 64), err)
 		}
 		cert, err := ParseCertificate(plain)
 		if err != nil {
-			return nil, fmt.Errorf("certificate %s: %w", clip(d.Serial, 64), err)
+			return nil, fmt.Errorf("certificate %s: %w", phrase.Clip(d.Serial, 64), err)
 		}
 		p, err := newHeldKey(cert)
 		if err != nil {
 			return nil, err
 		}
 		if canonicalSerial(strings.ToUpper(d.Serial)) != canonicalSerial(p.Serial) {
-			return nil, fmt.Errorf("the list calls certificate %s by the serial %s", p.Serial, clip(d.Serial, 64))
+			return nil, fmt.Errorf("the list calls certificate %s by the serial %s", p.Serial, phrase.Clip(d.Serial, 64))
 		}
 		if p.valid(now) {
 			keys = append(keys, p)

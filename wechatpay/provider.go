@@ -1,6 +1,9 @@
 package wechatpay
 
-import "net/url"
+import (
+	"cmp"
+	"net/url"
+)
 
 // SubMerchant is a merchant that a service provider (服务商) takes payments for (特约商户).
 type SubMerchant struct {
@@ -38,7 +41,7 @@ func (c *Client) checkSub() error {
 	if !c.provides() {
 		return nil
 	}
-	return firstError(
+	return cmp.Or(
 		checkMerchantID("sub_mchid", c.sub.ID),
 		checkToken("sub_appid", c.sub.AppID, 0, 32),
 	)

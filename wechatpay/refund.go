@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"github.com/fenhao-pay/fenhao/money"
 )
 
@@ -155,7 +156,7 @@ const refundsPath = "/v3/refund/domestic/refunds"
 //
 // Source: vendor manual, "申请退款".
 func (c *Client) Refund(ctx context.Context, r RefundRequest) (*Refund, error) {
-	if err := firstError(r.check(), c.checkSub()); err != nil {
+	if err := cmp.Or(r.check(), c.checkSub()); err != nil {
 		return nil, fmt.Errorf("refund: %w", err)
 	}
 	w := refundRequestJSON{
@@ -194,25 +195,25 @@ func (c *Client) Refund(ctx context.Context, r RefundRequest) (*Refund, error) {
 
 func (r RefundRequest) check() error {
 	if (r.TransactionID == "") == (r.OutTradeNo == "") {
-		return &RequestError{"transaction_id", text{
-			"name the payment by it or by out_trade_no, and not by both",
-			"请在 transaction_id 与 out_trade_no 中二选一",
+		return &RequestError{"transaction_id", phrase.Text{
+			EN: "name the payment by it or by out_trade_no, and not by both",
+			ZH: "请在 transaction_id 与 out_trade_no 中二选一",
 		}}
 	}
-	err := firstError(checkOutRefundNo(r.OutRefundNo), checkAmount("amount.refund", r.Amount), checkAmount("amount.total", r.Total),
+	err := cmp.Or(checkOutRefundNo(r.OutRefundNo), checkAmount("amount.refund", r.Amount), checkAmount("amount.total", r.Total),
 		checkText("reason", r.Reason, 0, 80))
 	switch {
 	case err != nil:
 		return err
 	case r.Amount > r.Total:
-		return &RequestError{"amount.refund", text{
-			fmt.Sprintf("%s yuan is more than the order's total of %s", r.Amount, r.Total),
-			fmt.Sprintf("退款 %s 元超过订单总金额 %s 元", r.Amount, r.Total),
+		return &RequestError{"amount.refund", phrase.Text{
+			EN: fmt.Sprintf("%s yuan is more than the order's total of %s", r.Amount, r.Total),
+			ZH: fmt.Sprintf("退款 %s 元超过订单总金额 %s 元", r.Amount, r.Total),
 		}}
 	case r.Currency != "" && r.Currency != money.CNY:
-		return &RequestError{"amount.currency", text{"it is CNY", "只能是 CNY"}}
+		return &RequestError{"amount.currency", phrase.Text{EN: "it is CNY", ZH: "只能是 CNY"}}
 	case r.FundsAccount != "" && r.FundsAccount != "AVAILABLE" && r.FundsAccount != "UNSETTLED":
-		return &RequestError{"funds_account", text{"it is AVAILABLE or UNSETTLED", "取值 AVAILABLE 或 UNSETTLED"}}
+		return &RequestError{"funds_account", phrase.Text{EN: "it is AVAILABLE or UNSETTLED", ZH: "取值 AVAILABLE 或 UNSETTLED"}}
 	case r.TransactionID != "":
 		err = checkTransactionID(r.TransactionID)
 	default:
@@ -221,7 +222,7 @@ func (r RefundRequest) check() error {
 	if err == nil && r.NotifyURL != "" {
 		err = checkNotifyURL(r.NotifyURL)
 	}
-	return firstError(err, r.checkParts())
+	return cmp.Or(err, r.checkParts())
 }
 
 // checkParts checks the lists.
@@ -230,7 +231,7 @@ func (r RefundRequest) checkParts() error {
 	for i, s := range r.From {
 		field := fmt.Sprintf("amount.from[%d].", i)
 		if s.Account != "AVAILABLE" && s.Account != "UNAVAILABLE" {
-			return &RequestError{field + "account", text{"it is AVAILABLE or UNAVAILABLE", "取值 AVAILABLE 或 UNAVAILABLE"}}
+			return &RequestError{field + "account", phrase.Text{EN: "it is AVAILABLE or UNAVAILABLE", ZH: "取值 AVAILABLE 或 UNAVAILABLE"}}
 		}
 		if err := checkAmount(field+"amount", s.Amount); err != nil {
 			return err
@@ -238,24 +239,20 @@ func (r RefundRequest) checkParts() error {
 		sum += s.Amount
 	}
 	if len(r.From) > 0 && sum != r.Amount {
-		return &RequestError{"amount.from", text{
-			fmt.Sprintf("its parts make %s yuan, the refund is %s", sum, r.Amount),
-			fmt.Sprintf("各部分合计 %s 元，与退款金额 %s 元不一致", sum, r.Amount),
+		return &RequestError{"amount.from", phrase.Text{
+			EN: fmt.Sprintf("its parts make %s yuan, the refund is %s", sum, r.Amount),
+			ZH: fmt.Sprintf("各部分合计 %s 元，与退款金额 %s 元不一致", sum, r.Amount),
 		}}
 	}
 	for i, g := range r.Goods {
 		field := fmt.Sprintf("goods_detail[%d].", i)
 		if g.RefundQuantity < 1 {
-			return &RequestError{field + "refund_quantity", text{"it is at least 1", "至少为 1"}}
+			return &RequestError{field + "refund_quantity", phrase.Text{EN: "it is at least 1", ZH: "至少为 1"}}
 		}
 		if g.UnitPrice < 0 || g.RefundAmount < 0 {
-			return &RequestError{field + "refund_amount", text{"neither it nor the price is negative", "金额与单价不能为负数"}}
+			return &RequestError{field + "refund_amount", phrase.Text{EN: "neither it nor the price is negative", ZH: "金额与单价不能为负数"}}
 		}
-		if err := firstError(
-			checkToken(field+"merchant_goods_id", g.MerchantGoodsID, 1, 32),
-			checkToken(field+"wechatpay_goods_id", g.WechatpayGoodsID, 0, 32),
-			checkText(field+"goods_name", g.Name, 0, 256),
-		); err != nil {
+		if err := checkGoods(field, g.MerchantGoodsID, g.WechatpayGoodsID, g.Name); err != nil {
 			return err
 		}
 	}
@@ -272,7 +269,7 @@ func checkOutRefundNo(s string) error { return checkNumber("out_refund_no", s, "
 //
 // Source: vendor manual, "查询单笔退款（通过商户退款单号）".
 func (c *Client) QueryRefund(ctx context.Context, outRefundNo string) (*Refund, error) {
-	if err := firstError(checkOutRefundNo(outRefundNo), c.checkSub()); err != nil {
+	if err := cmp.Or(checkOutRefundNo(outRefundNo), c.checkSub()); err != nil {
 		return nil, fmt.Errorf("query a refund: %w", err)
 	}
 	resp, err := c.exchange(ctx, http.MethodGet, refundsPath+"/"+url.PathEscape(outRefundNo), c.subQuery(nil), FieldKey{}, nil, nil)
@@ -314,7 +311,7 @@ type AbnormalRefundRequest struct {
 //
 // Source: vendor manual, "发起异常退款".
 func (c *Client) ApplyAbnormalRefund(ctx context.Context, r AbnormalRefundRequest) (*Refund, error) {
-	if err := firstError(r.check(), c.checkSub()); err != nil {
+	if err := cmp.Or(r.check(), c.checkSub()); err != nil {
 		return nil, fmt.Errorf("abnormal refund: %w", err)
 	}
 	w := struct {
@@ -349,14 +346,14 @@ func (c *Client) ApplyAbnormalRefund(ctx context.Context, r AbnormalRefundReques
 func (r AbnormalRefundRequest) check() error {
 	id := checkTransactionID(r.RefundID)
 	if id != nil {
-		id = &RequestError{"refund_id", text{"it is WeChat Pay's number, digits and letters alone", "应为微信支付退款单号"}}
+		id = &RequestError{"refund_id", phrase.Text{EN: "it is WeChat Pay's number, digits and letters alone", ZH: "应为微信支付退款单号"}}
 	}
-	if err := firstError(id, checkOutRefundNo(r.OutRefundNo)); err != nil {
+	if err := cmp.Or(id, checkOutRefundNo(r.OutRefundNo)); err != nil {
 		return err
 	}
 	switch r.Type {
 	case AbnormalToUser:
-		return firstError(
+		return cmp.Or(
 			checkToken("bank_type", r.BankType, 1, 16),
 			checkToken("bank_account", r.BankAccount, 1, 64),
 			checkText("real_name", r.RealName, 1, 214),
@@ -365,7 +362,7 @@ func (r AbnormalRefundRequest) check() error {
 		return checkUnset("bank_account", r.BankType+r.BankAccount+r.RealName == "",
 			"the card goes with "+AbnormalToUser, "银行卡信息仅用于 "+AbnormalToUser)
 	}
-	return &RequestError{"type", text{"it is " + AbnormalToUser + " or " + AbnormalToMerchant, "取值 " + AbnormalToUser + " 或 " + AbnormalToMerchant}}
+	return &RequestError{"type", phrase.Text{EN: "it is " + AbnormalToUser + " or " + AbnormalToMerchant, ZH: "取值 " + AbnormalToUser + " 或 " + AbnormalToMerchant}}
 }
 
 // refundJSON is a Refund as WeChat Pay spells it, in answers and in notifications.
@@ -430,7 +427,7 @@ func parseRefundNotification(data []byte, eventType string) (*Refund, error) {
 	case f.State == "":
 		return nil, errors.New("it has no refund_status")
 	case eventType != "REFUND."+string(f.State):
-		return nil, fmt.Errorf("event %s says %s", clip(eventType, 40), clip(string(f.State), 40))
+		return nil, fmt.Errorf("event %s says %s", phrase.Clip(eventType, 40), phrase.Clip(string(f.State), 40))
 	}
 	return f, f.checkState()
 }

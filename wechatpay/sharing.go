@@ -1,6 +1,7 @@
 package wechatpay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"github.com/fenhao-pay/fenhao/money"
 )
 
@@ -81,7 +83,7 @@ const sharingPath = "/v3/profitsharing/"
 //
 // Source: vendor manual, "请求分账".
 func (c *Client) ShareProfit(ctx context.Context, r ProfitSharingRequest) (*ProfitSharing, error) {
-	if err := firstError(r.check(), c.checkSub()); err != nil {
+	if err := cmp.Or(r.check(), c.checkSub()); err != nil {
 		return nil, fmt.Errorf("share profit: %w", err)
 	}
 	w := struct {
@@ -107,7 +109,7 @@ func (c *Client) ShareProfit(ctx context.Context, r ProfitSharingRequest) (*Prof
 //
 // Source: vendor manual, "查询分账结果".
 func (c *Client) QueryProfitSharing(ctx context.Context, outOrderNo, transactionID string) (*ProfitSharing, error) {
-	if err := firstError(checkSharingNo("out_order_no", outOrderNo), checkTransactionID(transactionID), c.checkSub()); err != nil {
+	if err := cmp.Or(checkSharingNo("out_order_no", outOrderNo), checkTransactionID(transactionID), c.checkSub()); err != nil {
 		return nil, fmt.Errorf("query a profit sharing: %w", err)
 	}
 	q := c.subQuery(url.Values{"transaction_id": {transactionID}})
@@ -120,7 +122,7 @@ func (c *Client) QueryProfitSharing(ctx context.Context, outOrderNo, transaction
 //
 // Source: vendor manual, "解冻剩余资金".
 func (c *Client) UnfreezeProfit(ctx context.Context, transactionID, outOrderNo, description string) (*ProfitSharing, error) {
-	if err := firstError(checkSharingNo("out_order_no", outOrderNo), checkTransactionID(transactionID),
+	if err := cmp.Or(checkSharingNo("out_order_no", outOrderNo), checkTransactionID(transactionID),
 		checkText("description", description, 1, 80), c.checkSub()); err != nil {
 		return nil, fmt.Errorf("unfreeze profit: %w", err)
 	}
@@ -196,7 +198,7 @@ type ProfitReturn struct {
 //
 // Source: vendor manual, "请求分账回退".
 func (c *Client) ReturnProfit(ctx context.Context, r ProfitReturnRequest) (*ProfitReturn, error) {
-	if err := firstError(r.check(), c.checkSub()); err != nil {
+	if err := cmp.Or(r.check(), c.checkSub()); err != nil {
 		return nil, fmt.Errorf("return profit: %w", err)
 	}
 	w := struct {
@@ -222,7 +224,7 @@ func (c *Client) ReturnProfit(ctx context.Context, r ProfitReturnRequest) (*Prof
 //
 // Source: vendor manual, "查询分账回退结果".
 func (c *Client) QueryProfitReturn(ctx context.Context, outReturnNo, outOrderNo string) (*ProfitReturn, error) {
-	if err := firstError(checkSharingNo("out_return_no", outReturnNo), checkSharingNo("out_order_no", outOrderNo), c.checkSub()); err != nil {
+	if err := cmp.Or(checkSharingNo("out_return_no", outReturnNo), checkSharingNo("out_order_no", outOrderNo), c.checkSub()); err != nil {
 		return nil, fmt.Errorf("query a profit return: %w", err)
 	}
 	q := c.subQuery(url.Values{"out_order_no": {outOrderNo}})
@@ -286,7 +288,7 @@ type ReceiverRequest struct {
 //
 // Source: vendor manual, "添加分账接收方".
 func (c *Client) AddReceiver(ctx context.Context, r ReceiverRequest) error {
-	if err := firstError(r.check(), checkToken("relation_type", r.RelationType, 1, 32), c.checkSub()); err != nil {
+	if err := cmp.Or(r.check(), checkToken("relation_type", r.RelationType, 1, 32), c.checkSub()); err != nil {
 		return fmt.Errorf("add a receiver: %w", err)
 	}
 	w := struct {
@@ -311,7 +313,7 @@ func (c *Client) AddReceiver(ctx context.Context, r ReceiverRequest) error {
 //
 // Source: vendor manual, "删除分账接收方".
 func (c *Client) DeleteReceiver(ctx context.Context, r ReceiverRequest) error {
-	err := firstError(r.check(), c.checkSub(), checkUnset("relation_type", r.Name+r.RelationType+r.CustomRelation == "",
+	err := cmp.Or(r.check(), c.checkSub(), checkUnset("relation_type", r.Name+r.RelationType+r.CustomRelation == "",
 		"who it is and why goes with AddReceiver", "姓名与关系仅用于添加接收方"))
 	if err == nil {
 		w := struct {
@@ -382,27 +384,27 @@ func (c *Client) sharingParties(appID string) sharingPartiesJSON {
 func checkSharingNo(field, s string) error { return checkNumber(field, s, "_-|*@", 1, 64) }
 
 func (r ProfitSharingRequest) check() error {
-	err := firstError(checkAppID("appid", r.AppID), checkTransactionID(r.TransactionID), checkSharingNo("out_order_no", r.OutOrderNo))
+	err := cmp.Or(checkAppID("appid", r.AppID), checkTransactionID(r.TransactionID), checkSharingNo("out_order_no", r.OutOrderNo))
 	if err == nil && r.NotifyURL != "" {
 		err = checkNotifyURL(r.NotifyURL)
 	}
 	for i, p := range r.Receivers {
 		field := fmt.Sprintf("receivers[%d].", i)
-		err = firstError(err, checkReceiver(field, p.Type, p.Account, p.Name), checkAmount(field+"amount", p.Amount),
+		err = cmp.Or(err, checkReceiver(field, p.Type, p.Account, p.Name), checkAmount(field+"amount", p.Amount),
 			checkText(field+"description", p.Description, 1, 80))
 	}
 	return err
 }
 
 func (r ReceiverRequest) check() error {
-	return firstError(checkAppID("appid", r.AppID), checkReceiver("", r.Type, r.Account, r.Name), checkText("custom_relation", r.CustomRelation, 0, 30))
+	return cmp.Or(checkAppID("appid", r.AppID), checkReceiver("", r.Type, r.Account, r.Name), checkText("custom_relation", r.CustomRelation, 0, 30))
 }
 
 func (r ProfitReturnRequest) check() error {
 	if (r.OrderID == "") == (r.OutOrderNo == "") {
-		return &RequestError{"order_id", text{"name the sharing by it or by out_order_no, and not by both", "请在 order_id 与 out_order_no 中二选一"}}
+		return &RequestError{"order_id", phrase.Text{EN: "name the sharing by it or by out_order_no, and not by both", ZH: "请在 order_id 与 out_order_no 中二选一"}}
 	}
-	return firstError(
+	return cmp.Or(
 		checkToken("order_id", r.OrderID, 0, 64),
 		checkNumber("out_order_no", r.OutOrderNo, "_-|*@", 0, 64),
 		checkSharingNo("out_return_no", r.OutReturnNo),
@@ -414,10 +416,10 @@ func (r ProfitReturnRequest) check() error {
 
 func checkReceiver(field, kind, account, name string) error {
 	if kind != ReceiverMerchant && kind != ReceiverOpenID && kind != ReceiverSubOpenID {
-		return &RequestError{field + "type", text{
-			"it is " + ReceiverMerchant + ", " + ReceiverOpenID + " or " + ReceiverSubOpenID,
-			"取值 " + ReceiverMerchant + "、" + ReceiverOpenID + " 或 " + ReceiverSubOpenID,
+		return &RequestError{field + "type", phrase.Text{
+			EN: "it is " + ReceiverMerchant + ", " + ReceiverOpenID + " or " + ReceiverSubOpenID,
+			ZH: "取值 " + ReceiverMerchant + "、" + ReceiverOpenID + " 或 " + ReceiverSubOpenID,
 		}}
 	}
-	return firstError(checkToken(field+"account", account, 1, 64), checkText(field+"name", name, 0, 214))
+	return cmp.Or(checkToken(field+"account", account, 1, 64), checkText(field+"name", name, 0, 214))
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"unicode/utf8"
+
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 )
 
 // strictUnmarshal reads one JSON object into the struct that v points to. Fields that the struct does not have are
@@ -144,7 +146,7 @@ func (s *shape) find(key []byte) (int, error) {
 	}
 	for i := range s.fields {
 		if name := s.fields[i].name; strings.EqualFold(name, string(key)) {
-			return -1, fmt.Errorf("a field is spelled %q instead of %q", clip(string(key), 64), name)
+			return -1, fmt.Errorf("a field is spelled %q instead of %q", phrase.Clip(string(key), 64), name)
 		}
 	}
 	return -1, nil

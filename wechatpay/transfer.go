@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"github.com/fenhao-pay/fenhao/money"
 )
 
@@ -107,7 +108,7 @@ const transfersPath = "/v3/fund-app/mch-transfer/transfer-bills"
 //
 // Source: vendor manual, "发起转账".
 func (c *Client) Transfer(ctx context.Context, r TransferRequest) (*Transfer, error) {
-	if err := firstError(r.check(), c.checkNoSub()); err != nil {
+	if err := cmp.Or(r.check(), c.checkNoSub()); err != nil {
 		return nil, fmt.Errorf("transfer: %w", err)
 	}
 	w := struct {
@@ -133,7 +134,7 @@ func (c *Client) Transfer(ctx context.Context, r TransferRequest) (*Transfer, er
 //
 // Source: vendor manual, "商户单号查询转账单".
 func (c *Client) QueryTransfer(ctx context.Context, outBillNo string) (*Transfer, error) {
-	if err := firstError(checkOutBillNo(outBillNo), c.checkNoSub()); err != nil {
+	if err := cmp.Or(checkOutBillNo(outBillNo), c.checkNoSub()); err != nil {
 		return nil, fmt.Errorf("query a transfer: %w", err)
 	}
 	return c.transfer(ctx, "query transfer", http.MethodGet, transfersPath+"/out-bill-no/"+outBillNo, FieldKey{}, nil, outBillNo, "")
@@ -143,7 +144,7 @@ func (c *Client) QueryTransfer(ctx context.Context, outBillNo string) (*Transfer
 //
 // Source: vendor manual, "微信单号查询转账单".
 func (c *Client) QueryTransferBill(ctx context.Context, transferBillNo string) (*Transfer, error) {
-	if err := firstError(checkNumber("transfer_bill_no", transferBillNo, "", 1, 64), c.checkNoSub()); err != nil {
+	if err := cmp.Or(checkNumber("transfer_bill_no", transferBillNo, "", 1, 64), c.checkNoSub()); err != nil {
 		return nil, fmt.Errorf("query a transfer: %w", err)
 	}
 	path := transfersPath + "/transfer-bill-no/" + transferBillNo
@@ -155,7 +156,7 @@ func (c *Client) QueryTransferBill(ctx context.Context, transferBillNo string) (
 //
 // Source: vendor manual, "撤销转账".
 func (c *Client) CancelTransfer(ctx context.Context, outBillNo string) (*Transfer, error) {
-	if err := firstError(checkOutBillNo(outBillNo), c.checkNoSub()); err != nil {
+	if err := cmp.Or(checkOutBillNo(outBillNo), c.checkNoSub()); err != nil {
 		return nil, fmt.Errorf("cancel a transfer: %w", err)
 	}
 	path := transfersPath + "/out-bill-no/" + outBillNo + "/cancel"
@@ -192,7 +193,7 @@ func (c *Client) checkNoSub() error {
 }
 
 func (r TransferRequest) check() error {
-	err := firstError(
+	err := cmp.Or(
 		checkAppID("appid", r.AppID),
 		checkOutBillNo(r.OutBillNo),
 		checkNumber("transfer_scene_id", r.SceneID, "", 1, 36),
@@ -203,19 +204,19 @@ func (r TransferRequest) check() error {
 		checkText("user_recv_perception", r.Perception, 0, 3*64),
 	)
 	if n := len([]rune(r.Remark)); err == nil && n > 32 {
-		err = &RequestError{"transfer_remark", text{
-			fmt.Sprintf("it has %d characters, at most 32 are allowed", n), fmt.Sprintf("有 %d 个字，最多 32 个", n),
+		err = &RequestError{"transfer_remark", phrase.Text{
+			EN: fmt.Sprintf("it has %d characters, at most 32 are allowed", n), ZH: fmt.Sprintf("有 %d 个字，最多 32 个", n),
 		}}
 	}
 	if err == nil && r.NotifyURL != "" {
 		err = checkNotifyURL(r.NotifyURL)
 	}
 	if err == nil && len(r.Reports) == 0 {
-		err = &RequestError{"transfer_scene_report_infos", text{"it is missing: the scene says what is to be reported", "不能为空：按转账场景要求填写"}}
+		err = &RequestError{"transfer_scene_report_infos", phrase.Text{EN: "it is missing: the scene says what is to be reported", ZH: "不能为空：按转账场景要求填写"}}
 	}
 	for i, p := range r.Reports {
 		field := fmt.Sprintf("transfer_scene_report_infos[%d].", i)
-		err = firstError(err, checkText(field+"info_type", p.Type, 1, 3*32), checkText(field+"info_content", p.Content, 1, 3*128))
+		err = cmp.Or(err, checkText(field+"info_type", p.Type, 1, 3*32), checkText(field+"info_content", p.Content, 1, 3*128))
 	}
 	return err
 }

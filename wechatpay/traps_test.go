@@ -163,7 +163,7 @@ func answered(t *testing.T, c *clock, header http.Header, body io.Reader, wrap f
 	if err != nil {
 		t.Fatal(err)
 	}
-	var h http.Handler = client.NotificationHandler(func(ctx context.Context, n *wechatpay.Notification) error {
+	h := client.NotificationHandler(func(ctx context.Context, n *wechatpay.Notification) error {
 		handled++
 		return nil
 	})

@@ -12,6 +12,8 @@ import (
 	"net/textproto"
 	"path"
 	"strings"
+
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 )
 
 // MediaKind is what a file is uploaded for.
@@ -39,13 +41,13 @@ func (c *Client) UploadMedia(ctx context.Context, kind MediaKind, name string, d
 	isImage := strings.HasPrefix(contentType, "image/")
 	switch {
 	case kind != MediaImage && kind != MediaVideo && kind != MediaComplaintImage:
-		err = &RequestError{"kind", text{"it is one of the constants of MediaKind", "应为 MediaKind 的常量之一"}}
+		err = &RequestError{"kind", phrase.Text{EN: "it is one of the constants of MediaKind", ZH: "应为 MediaKind 的常量之一"}}
 	case contentType == "" || isImage == (kind == MediaVideo):
-		err = &RequestError{"filename", text{"its extension is none of a file that can be uploaded as this", "扩展名与上传类型不符"}}
+		err = &RequestError{"filename", phrase.Text{EN: "its extension is none of a file that can be uploaded as this", ZH: "扩展名与上传类型不符"}}
 	case strings.ContainsAny(name, "/\\\"\r\n"):
-		err = &RequestError{"filename", text{"it is a name, without folders and quotes", "应为文件名，不含路径和引号"}}
+		err = &RequestError{"filename", phrase.Text{EN: "it is a name, without folders and quotes", ZH: "应为文件名，不含路径和引号"}}
 	case len(data) == 0:
-		err = &RequestError{"file", text{"it is empty", "文件为空"}}
+		err = &RequestError{"file", phrase.Text{EN: "it is empty", ZH: "文件为空"}}
 	default:
 		err = checkText("filename", name, 1, 128)
 	}

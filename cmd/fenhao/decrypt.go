@@ -21,7 +21,7 @@ type DecryptCmd struct {
 // Validate finds flags that don't go together.
 func (c *DecryptCmd) Validate() error {
 	if c.APIv2KeyFile != "" && c.APIv3KeyFile != "" {
-		return text{"--apiv3-key-file 和 --apiv2-key-file 只能给一个", "give either --apiv3-key-file or --apiv2-key-file"}
+		return failure("--apiv3-key-file 和 --apiv2-key-file 只能给一个", "give either --apiv3-key-file or --apiv2-key-file")
 	}
 	return stdinTwice(c.File, c.APIv3KeyFile, c.APIv2KeyFile)
 }
@@ -36,11 +36,11 @@ func (c *DecryptCmd) Run(e *env) error {
 	isXML := bytes.HasPrefix(bytes.TrimSpace(bytes.TrimPrefix(data, []byte("\ufeff"))), []byte("<"))
 	switch {
 	case isXML && c.APIv3KeyFile != "":
-		return text{"输入是 XML，即 v2 的退款通知：用 --apiv2-key-file",
-			"the input is XML, a refund notification of v2: use --apiv2-key-file"}
+		return failure("输入是 XML，即 v2 的退款通知：用 --apiv2-key-file",
+			"the input is XML, a refund notification of v2: use --apiv2-key-file")
 	case !isXML && c.APIv2KeyFile != "":
-		return text{"输入不是 XML：v3 的通知用 --apiv3-key-file",
-			"the input is not XML: a notification of v3 takes --apiv3-key-file"}
+		return failure("输入不是 XML：v3 的通知用 --apiv3-key-file",
+			"the input is not XML: a notification of v3 takes --apiv3-key-file")
 	case isXML:
 		return c.refund(e, data)
 	}
@@ -99,8 +99,8 @@ func (c *DecryptCmd) refund(e *env, data []byte) error {
 		}
 	}
 	if info == "" {
-		return text{"XML 里没有 req_info：只有 v2 的退款通知是加密的",
-			"the XML has no req_info: of v2, refund notifications alone are encrypted"}
+		return failure("XML 里没有 req_info：只有 v2 的退款通知是加密的",
+			"the XML has no req_info: of v2, refund notifications alone are encrypted")
 	}
 	key, err := apiv2Key(e, c.APIv2KeyFile, c.Config, c.Merchant)
 	if err != nil {

@@ -28,6 +28,8 @@ import (
 	_ "time/tzdata" // bills and business days are Beijing's, and containers often lack the time zones
 
 	"github.com/alecthomas/kong"
+
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 )
 
 func main() {
@@ -94,25 +96,10 @@ func (e *env) getenv(name string) string {
 }
 
 // text returns the sentence in the language of the user.
-func (e *env) text(zh, en string) string { return text{zh, en}.In(e.lang) }
+func (e *env) text(zh, en string) string { return phrase.Say(zh, en).In(e.lang) }
 
-// text is one sentence for people, in both languages. It is an error too: what a command returns is printed as it is.
-type text struct{ zh, en string }
-
-func (t text) Error() string { return t.en }
-
-// In returns the sentence in lang, which is "zh" or "en".
-func (t text) In(lang string) string {
-	if lang == "zh" {
-		return t.zh
-	}
-	return t.en
-}
-
-// failure makes an error of two formats that take the same arguments.
-func failure(zh, en string, args ...any) error {
-	return text{fmt.Sprintf(zh, args...), fmt.Sprintf(en, args...)}
-}
+// failure makes an error of two formats that take the same arguments. What a command returns is printed as it is.
+func failure(zh, en string, args ...any) error { return phrase.Say(zh, en, args...) }
 
 // run is the program: args without its name, environ as os.Environ. It returns the exit code.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {

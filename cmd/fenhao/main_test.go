@@ -167,7 +167,7 @@ func TestLanguage(t *testing.T) {
 func TestHelpIsComplete(t *testing.T) {
 	t.Parallel()
 	for name, text := range helps {
-		if text.zh == "" || text.en == "" {
+		if text.ZH == "" || text.EN == "" {
 			t.Errorf("the help text %q lacks a language", name)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/fenhao-pay/fenhao/internal/diagnose"
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"github.com/fenhao-pay/fenhao/internal/settings"
 	"github.com/fenhao-pay/fenhao/wechatpay"
 	"github.com/fenhao-pay/fenhao/wechatpay/apiv2"
@@ -61,23 +62,23 @@ func (c *SignCmd) Validate() error {
 		return failure("--timestamp %d 不是 Unix 秒（毫秒要除以 1000）",
 			"--timestamp %d is not in Unix seconds (divide milliseconds by 1000)", c.Timestamp)
 	case c.Pay && (c.AppID == "" || c.PrepayID == ""):
-		return text{"--pay 需要 --app-id 和 --prepay-id", "--pay takes --app-id and --prepay-id"}
+		return failure("--pay 需要 --app-id 和 --prepay-id", "--pay takes --app-id and --prepay-id")
 	case c.Pay:
 	case c.V2 && c.Params == "":
-		return text{"--v2 需要 --params FILE（或 --pay）", "--v2 takes --params FILE (or --pay)"}
+		return failure("--v2 需要 --params FILE（或 --pay）", "--v2 takes --params FILE (or --pay)")
 	case c.V2:
 	case c.URL == "":
-		return text{"缺少 --url：路径和查询串，如 /v3/pay/transactions/jsapi",
-			"--url is missing: path and query, such as /v3/pay/transactions/jsapi"}
+		return failure("缺少 --url：路径和查询串，如 /v3/pay/transactions/jsapi",
+			"--url is missing: path and query, such as /v3/pay/transactions/jsapi")
 	}
 	if c.Key != "" && !c.V2 && !c.Pay && (c.Serial == "" || c.MchID == "") {
-		return text{"--key 要和 --serial、--mchid 一起给（或用 --config）",
-			"--key goes with --serial and --mchid (or use --config)"}
+		return failure("--key 要和 --serial、--mchid 一起给（或用 --config）",
+			"--key goes with --serial and --mchid (or use --config)")
 	}
 	return nil
 }
 
-var bothVersions = text{"--v2 和 --v3 只能给一个", "give either --v2 or --v3"}
+var bothVersions = failure("--v2 和 --v3 只能给一个", "give either --v2 or --v3")
 
 func knownSignType(t string) bool { return t == string(apiv2.MD5) || t == string(apiv2.HMACSHA256) }
 
@@ -425,7 +426,7 @@ func (e *env) target(given string) (string, error) {
 
 // note tells the user something on the way.
 func (e *env) note(zh, en string, args ...any) {
-	fmt.Fprintln(e.stderr, "fenhao: "+failure(zh, en, args...).(text).In(e.lang))
+	fmt.Fprintln(e.stderr, "fenhao: "+phrase.Say(zh, en, args...).In(e.lang))
 }
 
 // printJSON writes v on one line and leaves & < > as they are, so that it can be copied.
@@ -442,13 +443,13 @@ func printJSON(w io.Writer, v any) error {
 
 // about says which file an error is about.
 func about(file string, err error) error {
-	return text{file + "：" + inLanguage(err, "zh"), file + ": " + inLanguage(err, "en")}
+	return failure(file+"："+inLanguage(err, "zh"), file+": "+inLanguage(err, "en"))
 }
 
 // stdinTwice refuses names of which more than one is -, since standard input can be read once.
 func stdinTwice(names ...string) error {
 	if i := slices.Index(names, "-"); i >= 0 && slices.Contains(names[i+1:], "-") {
-		return text{"只能有一个文件是 -（标准输入）", "only one file can be - (standard input)"}
+		return failure("只能有一个文件是 -（标准输入）", "only one file can be - (standard input)")
 	}
 	return nil
 }

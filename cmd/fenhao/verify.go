@@ -46,21 +46,21 @@ func (c *VerifyCmd) Validate() error {
 	case c.V2 && c.V3:
 		return bothVersions
 	case c.V2 && c.XML == "":
-		return text{"--v2 需要 --xml FILE", "--v2 takes --xml FILE"}
+		return failure("--v2 需要 --xml FILE", "--v2 takes --xml FILE")
 	case c.V2 && c.Request:
-		return text{"--v2 不需要 --request：请求、应答和通知的签名方法相同",
-			"--v2 goes without --request: requests, answers and notifications are signed alike"}
+		return failure("--v2 不需要 --request：请求、应答和通知的签名方法相同",
+			"--v2 goes without --request: requests, answers and notifications are signed alike")
 	case c.SignType != "" && !knownSignType(c.SignType):
 		return unknownSignType(c.SignType)
 	case !c.V2 && c.XML != "":
-		return text{"--xml 用于 --v2", "--xml goes with --v2"}
+		return failure("--xml 用于 --v2", "--xml goes with --v2")
 	case c.Answer != "" && !c.Request:
-		return text{"--answer 用于 --request", "--answer goes with --request"}
+		return failure("--answer 用于 --request", "--answer goes with --request")
 	case !c.V2 && !c.Request && c.Headers == "":
-		return text{"缺少 --headers FILE：含 Wechatpay-* 的 HTTP 头",
-			"--headers FILE is missing: the HTTP headers with Wechatpay-*"}
+		return failure("缺少 --headers FILE：含 Wechatpay-* 的 HTTP 头",
+			"--headers FILE is missing: the HTTP headers with Wechatpay-*")
 	case c.Request && c.Headers == "" && c.Authorization == "":
-		return text{"--request 需要 --authorization 或 --headers", "--request takes --authorization or --headers"}
+		return failure("--request 需要 --authorization 或 --headers", "--request takes --authorization or --headers")
 	}
 	if _, err := c.at(); err != nil {
 		return err
@@ -85,7 +85,7 @@ func (c *VerifyCmd) at() (time.Time, error) {
 }
 
 // errNotVerified ends the command with exit code 1, after its report.
-var errNotVerified = text{"验签未通过", "the signature does not verify"}
+var errNotVerified = failure("验签未通过", "the signature does not verify")
 
 // Run verifies and prints the report.
 func (c *VerifyCmd) Run(e *env) error {
@@ -160,7 +160,7 @@ func (c *VerifyCmd) verifyRequest(e *env) (diagnose.Report, *diagnose.Comparison
 		}
 	}
 	if q.Target == "" {
-		return none, nil, text{"缺少 --url：实际发送的路径和查询串", "--url is missing: path and query as sent"}
+		return none, nil, failure("缺少 --url：实际发送的路径和查询串", "--url is missing: path and query as sent")
 	}
 	if q.Target, err = e.target(q.Target); err != nil {
 		return none, nil, err

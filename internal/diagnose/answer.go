@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
+
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 )
 
 // Answer is what WeChat Pay says of the text that it checked the signature of, in the detail of SIGN_ERROR.
@@ -26,7 +28,7 @@ func ParseAnswer(data []byte) (Answer, error) {
 	}
 	data = bytes.TrimPrefix(bytes.TrimSpace(data), []byte(bom))
 	if err := json.Unmarshal(data, &v); err != nil {
-		return Answer{}, say("应答不是 JSON（%v）", "the answer is not JSON (%v)", err)
+		return Answer{}, phrase.Say("应答不是 JSON（%v）", "the answer is not JSON (%v)", err)
 	}
 	if v.Detail == nil {
 		v.Detail = data // the detail alone
@@ -40,8 +42,8 @@ func ParseAnswer(data []byte) (Answer, error) {
 		} `json:"sign_information"`
 	}
 	if err := json.Unmarshal(v.Detail, &detail); err != nil || detail.Information == nil {
-		return Answer{}, Text{"应答里没有 detail.sign_information：只有签名错误（SIGN_ERROR，sign not match）才带有它",
-			"the answer has no detail.sign_information: only a wrong signature (SIGN_ERROR, sign not match) comes with it"}
+		return Answer{}, phrase.Say("应答里没有 detail.sign_information：只有签名错误（SIGN_ERROR，sign not match）才带有它",
+			"the answer has no detail.sign_information: only a wrong signature (SIGN_ERROR, sign not match) comes with it")
 	}
 	i := detail.Information
 	return Answer{i.Method, i.URL, i.Length, i.Text}, nil
@@ -53,7 +55,7 @@ type Comparison struct {
 	OurLength    int
 	TheirLength  int
 	Difference   *Difference // Here is ours, Signed theirs; nil where what is shown agrees
-	Text, Remedy Text
+	Text, Remedy phrase.Text
 }
 
 // Compare holds WeChat Pay's text against message, the one that we believe to have been sent.
@@ -64,9 +66,9 @@ func (a Answer) Compare(message string) Comparison {
 		shown = strings.TrimRight(strings.TrimSuffix(strings.TrimRight(shown, "\n"), "..."), "…")
 	}
 	agree := len(shown) <= len(message) && message[:min(len(shown), len(message))] == shown
-	names := []Text{titles["method"], titles["url"], titles["timestamp"], titles["nonce"]}
+	names := []phrase.Text{titles["method"], titles["url"], titles["timestamp"], titles["nonce"]}
 	if !agree {
-		c.Difference = compare(message, shown, func(offset int) Text {
+		c.Difference = compare(message, shown, func(offset int) phrase.Text {
 			if line := strings.Count(message[:offset], "\n"); line < len(names) {
 				return names[line]
 			}
@@ -76,28 +78,28 @@ func (a Answer) Compare(message string) Comparison {
 	switch {
 	case agree && c.OurLength == c.TheirLength:
 		c.Same = true
-		c.Text = say("微信支付验签用的签名串与这里一致（%d 字节%s）", "WeChat Pay checked the same text as this one (%d bytes%s)", a.Length,
+		c.Text = phrase.Say("微信支付验签用的签名串与这里一致（%d 字节%s）", "WeChat Pay checked the same text as this one (%d bytes%s)", a.Length,
 			partly(len(shown) < a.Length))
-		c.Remedy = Text{"文本没问题，问题在签名值或密钥：核对 serial_no 与签名私钥是否配对",
-			"the text is right, so look at the signature and its key: does serial_no belong to the key that signs?"}
+		c.Remedy = phrase.Say("文本没问题，问题在签名值或密钥：核对 serial_no 与签名私钥是否配对",
+			"the text is right, so look at the signature and its key: does serial_no belong to the key that signs?")
 	case agree:
-		c.Text = say("开头 %d 字节一致，但微信支付的签名串是 %d 字节，这里是 %d 字节（差 %+d）：不同之处在正文后部",
+		c.Text = phrase.Say("开头 %d 字节一致，但微信支付的签名串是 %d 字节，这里是 %d 字节（差 %+d）：不同之处在正文后部",
 			"the first %d bytes agree, but WeChat Pay's text has %d bytes and this one %d (%+d): they part later in the body",
 			len(shown), a.Length, len(message), len(message)-a.Length)
-		c.Remedy = Text{"确认发送的正文与签名的正文是同一段字节：末尾换行、重新编码、截断都会改变长度",
-			"make sure that the body sent is the very bytes signed: a line feed at the end, encoding anew or cutting changes the length"}
+		c.Remedy = phrase.Say("确认发送的正文与签名的正文是同一段字节：末尾换行、重新编码、截断都会改变长度",
+			"make sure that the body sent is the very bytes signed: a line feed at the end, encoding anew or cutting changes the length")
 	default:
-		c.Text = say("从第 %d 字节起不同（在%s中）；微信支付的签名串 %d 字节，这里 %d 字节",
+		c.Text = phrase.Say("从第 %d 字节起不同（在%s中）；微信支付的签名串 %d 字节，这里 %d 字节",
 			"they part at byte %d (in the %s); WeChat Pay's text has %d bytes, this one %d", c.Difference.Offset, c.Difference.Line, a.Length, len(message))
-		c.Remedy = Text{"微信支付看到的就是实际收到的请求：两者不同，说明发送前、或途中的代理改动了它",
-			"WeChat Pay shows the request as it arrived: where it differs, something changed it before or on the way, such as a proxy"}
+		c.Remedy = phrase.Say("微信支付看到的就是实际收到的请求：两者不同，说明发送前、或途中的代理改动了它",
+			"WeChat Pay shows the request as it arrived: where it differs, something changed it before or on the way, such as a proxy")
 	}
 	return c
 }
 
-func partly(cut bool) Text {
+func partly(cut bool) phrase.Text {
 	if cut {
-		return Text{"，应答只显示了开头部分", ", of which the answer shows the beginning"}
+		return phrase.Say("，应答只显示了开头部分", ", of which the answer shows the beginning")
 	}
-	return Text{}
+	return phrase.Text{}
 }

@@ -8,13 +8,15 @@ import (
 	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 )
 
 // edit is one change from the text at hand to the one that was signed.
 type edit struct {
 	code Code
-	part string // name of the check that it belongs to
-	text Text   // how the text at hand differs from the signed one
+	part string      // name of the check that it belongs to
+	text phrase.Text // how the text at hand differs from the signed one
 }
 
 // variant is a text that may have been signed, with the changes that lead to it.
@@ -69,7 +71,7 @@ func plainChanges(v variant) []variant {
 	var all []variant
 	add := func(code Code, text string, zh, en string) {
 		if text != s {
-			all = append(all, v.with(text, edit{code, "body", Text{zh, en}}))
+			all = append(all, v.with(text, edit{code, "body", phrase.Say(zh, en)}))
 		}
 	}
 	if one, cut := strings.CutSuffix(s, "\r\n"); cut {
@@ -280,23 +282,23 @@ func spacing(comma, colon, indent string) func([]token) []token {
 
 // dimensions are all freedoms, in the order in which they are applied: order and spacing last.
 var dimensions = []dimension{
-	{edit{JSONSlash, "body", Text{`JSON 被重新编码：/ 的写法不同（/ 与 \/）`,
-		`JSON was encoded anew: / is written otherwise (/ or \/)`}},
+	{edit{JSONSlash, "body", phrase.Say(`JSON 被重新编码：/ 的写法不同（/ 与 \/）`,
+		`JSON was encoded anew: / is written otherwise (/ or \/)`)},
 		[]func([]token) []token{inStrings(unescapeSlash), inStrings(escapeSlash)}},
-	{edit{JSONUnicode, "body", Text{`JSON 被重新编码：非 ASCII 字符的写法不同（中 与 \u4e2d）`,
-		`JSON was encoded anew: characters beyond ASCII are written otherwise (中 or \u4e2d)`}},
+	{edit{JSONUnicode, "body", phrase.Say(`JSON 被重新编码：非 ASCII 字符的写法不同（中 与 \u4e2d）`,
+		`JSON was encoded anew: characters beyond ASCII are written otherwise (中 or \u4e2d)`)},
 		[]func([]token) []token{inStrings(unescapeUnicode), inStrings(escapeUnicode("0123456789abcdef")), inStrings(escapeUnicode("0123456789ABCDEF"))}},
-	{edit{JSONHTML, "body", Text{`JSON 被重新编码：& < > 的写法不同（& 与 \u0026）`,
-		`JSON was encoded anew: & < > are written otherwise (& or \u0026)`}},
+	{edit{JSONHTML, "body", phrase.Say(`JSON 被重新编码：& < > 的写法不同（& 与 \u0026）`,
+		`JSON was encoded anew: & < > are written otherwise (& or \u0026)`)},
 		[]func([]token) []token{inStrings(unescapeHTML), inStrings(goHTML.Replace), inStrings(gsonHTML.Replace)}},
-	{edit{JSONNull, "body", Text{`JSON 被重新编码：空字符串变成了 null`, `JSON was encoded anew: empty strings became null`}},
+	{edit{JSONNull, "body", phrase.Say(`JSON 被重新编码：空字符串变成了 null`, `JSON was encoded anew: empty strings became null`)},
 		[]func([]token) []token{inValues(regexp.MustCompile(`^null$`), `""`)}},
-	{edit{JSONNumber, "body", Text{`JSON 被重新编码：整数变成了小数（1 与 1.0）`,
-		`JSON was encoded anew: whole numbers became decimals (1 or 1.0)`}},
+	{edit{JSONNumber, "body", phrase.Say(`JSON 被重新编码：整数变成了小数（1 与 1.0）`,
+		`JSON was encoded anew: whole numbers became decimals (1 or 1.0)`)},
 		[]func([]token) []token{inValues(regexp.MustCompile(`^(-?\d+)\.0+$`), "$1"), inValues(regexp.MustCompile(`^(-?\d+)$`), "$1.0")}},
-	{edit{JSONKeyOrder, "body", Text{`JSON 被重新编码：键的顺序变了`, `JSON was encoded anew: its keys are in another order`}},
+	{edit{JSONKeyOrder, "body", phrase.Say(`JSON 被重新编码：键的顺序变了`, `JSON was encoded anew: its keys are in another order`)},
 		[]func([]token) []token{sortKeys}},
-	{edit{JSONWhitespace, "body", Text{`JSON 被重新编码：空白（空格、缩进、换行）变了`, `JSON was encoded anew: its white space differs`}},
+	{edit{JSONWhitespace, "body", phrase.Say(`JSON 被重新编码：空白（空格、缩进、换行）变了`, `JSON was encoded anew: its white space differs`)},
 		[]func([]token) []token{
 			spacing("", "", ""), spacing(" ", " ", ""), spacing("", " ", "  "), spacing("", " ", "    "), spacing("", " ", "\t"),
 		}},

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 )
 
 // Code names a mistake. Codes are stable: scripts read them with --json.
@@ -91,96 +93,96 @@ const (
 
 // Sentences that several remedies share.
 var (
-	rawBytes = Text{"用收到的原始字节验签；常见原因：框架先解析再重新序列化了 Body，中间件改写，或经编辑器另存",
-		"verify the raw bytes as received: usually a framework parsed the body and wrote it anew, a middleware changed it, or an editor saved it"}
-	marshalOnce = Text{"请求：只序列化一次，签名和发送用同一段字节。通知和应答：用收到的原始字节验签",
-		"requests: encode once, sign and send the same bytes; notifications and answers: verify the raw bytes as received"}
-	sameVariable = Text{"时间戳和随机串各只生成一次，签名和 Authorization 用同一个变量；每次重试重新签名",
-		"make timestamp and nonce once and use the same variables to sign and to send; sign every retry anew"}
-	asSent = Text{"URL 用实际发送的路径加查询串（含 ?，保持百分号编码），不含协议和域名；Go 里是 req.URL.RequestURI()",
-		"sign path and query exactly as sent (with ?, percent-encoded as on the wire), without scheme and host; in Go req.URL.RequestURI()"}
-	fiveLines = Text{"五行，每行以一个 LF（0x0A）结束，最后一行也是", "five lines, each ended by one LF (0x0A), the last one too"}
-	transport = Text{"签名值原样传递，不要放进 URL 查询串或表单里，不要转义",
-		"pass the signature on as it is: not through a URL query or a form, and without escapes"}
-	rawValues = Text{"签名用参数的原始值：不做 URL 编码、XML 转义、去空格或数值转换",
-		"sign the raw values: no URL encoding, XML escapes, trimming or conversion to numbers"}
-	allFields = Text{"对收到的全部非空参数签名（sign 除外），包括 sign_type 和不认识的参数",
-		"sign every parameter received that is not empty, sign aside: sign_type and unknown ones too"}
-	apiKeyPage = Text{"核对 商户平台 › 账户中心 › API 安全 里设置的 APIv2 密钥，原样 32 位",
-		"compare it with the APIv2 key set at 商户平台 › 账户中心 › API 安全: 32 characters, as they are"}
+	rawBytes = phrase.Say("用收到的原始字节验签；常见原因：框架先解析再重新序列化了 Body，中间件改写，或经编辑器另存",
+		"verify the raw bytes as received: usually a framework parsed the body and wrote it anew, a middleware changed it, or an editor saved it")
+	marshalOnce = phrase.Say("请求：只序列化一次，签名和发送用同一段字节。通知和应答：用收到的原始字节验签",
+		"requests: encode once, sign and send the same bytes; notifications and answers: verify the raw bytes as received")
+	sameVariable = phrase.Say("时间戳和随机串各只生成一次，签名和 Authorization 用同一个变量；每次重试重新签名",
+		"make timestamp and nonce once and use the same variables to sign and to send; sign every retry anew")
+	asSent = phrase.Say("URL 用实际发送的路径加查询串（含 ?，保持百分号编码），不含协议和域名；Go 里是 req.URL.RequestURI()",
+		"sign path and query exactly as sent (with ?, percent-encoded as on the wire), without scheme and host; in Go req.URL.RequestURI()")
+	fiveLines = phrase.Say("五行，每行以一个 LF（0x0A）结束，最后一行也是", "five lines, each ended by one LF (0x0A), the last one too")
+	transport = phrase.Say("签名值原样传递，不要放进 URL 查询串或表单里，不要转义",
+		"pass the signature on as it is: not through a URL query or a form, and without escapes")
+	rawValues = phrase.Say("签名用参数的原始值：不做 URL 编码、XML 转义、去空格或数值转换",
+		"sign the raw values: no URL encoding, XML escapes, trimming or conversion to numbers")
+	allFields = phrase.Say("对收到的全部非空参数签名（sign 除外），包括 sign_type 和不认识的参数",
+		"sign every parameter received that is not empty, sign aside: sign_type and unknown ones too")
+	apiKeyPage = phrase.Say("核对 商户平台 › 账户中心 › API 安全 里设置的 APIv2 密钥，原样 32 位",
+		"compare it with the APIv2 key set at 商户平台 › 账户中心 › API 安全: 32 characters, as they are")
 )
 
 // remedies say what to do, for every code.
-var remedies = map[Code]Text{
+var remedies = map[Code]phrase.Text{
 	NewlineAdded: rawBytes, NewlineRemoved: rawBytes, LineEnds: rawBytes, ByteOrderMark: rawBytes, BlanksAround: rawBytes,
-	EmptyBody: {"没有正文就是空：签名和发送都不要用 {}、null 或 \"\" 代替",
-		"no body is an empty text: neither sign nor send {}, null or \"\" in its place"},
-	BodyLeftOut: {"POST、PUT、PATCH 的正文要参与签名；没有正文的 GET 也不要发送正文",
-		"the body of a POST, PUT or PATCH is part of the text; a GET has none, so send none"},
-	MultipartBody: {"文件上传只对 meta 部分的 JSON 签名，不是整个 multipart 正文",
-		"an upload signs the JSON of its part meta alone, not the multipart body"},
+	EmptyBody: {ZH: "没有正文就是空：签名和发送都不要用 {}、null 或 \"\" 代替",
+		EN: "no body is an empty text: neither sign nor send {}, null or \"\" in its place"},
+	BodyLeftOut: {ZH: "POST、PUT、PATCH 的正文要参与签名；没有正文的 GET 也不要发送正文",
+		EN: "the body of a POST, PUT or PATCH is part of the text; a GET has none, so send none"},
+	MultipartBody: {ZH: "文件上传只对 meta 部分的 JSON 签名，不是整个 multipart 正文",
+		EN: "an upload signs the JSON of its part meta alone, not the multipart body"},
 	JSONWhitespace: marshalOnce, JSONKeyOrder: marshalOnce, JSONSlash: marshalOnce, JSONUnicode: marshalOnce, JSONHTML: marshalOnce,
 	JSONNull: marshalOnce, JSONNumber: marshalOnce, JSONString: marshalOnce,
-	HTMLEntities: rawBytes, UTF8Twice: {"全程用 UTF-8，不要按 Latin-1 解码再编码",
-		"stay in UTF-8: something decoded the bytes as Latin-1 and encoded them again"},
+	HTMLEntities: rawBytes, UTF8Twice: {ZH: "全程用 UTF-8，不要按 Latin-1 解码再编码",
+		EN: "stay in UTF-8: something decoded the bytes as Latin-1 and encoded them again"},
 	PlusInBody: rawBytes,
 
-	PlusInSignature: transport, Base64Alphabet: {"用标准 Base64（+ 和 /），不是 URL 安全的 - 和 _",
-		"use standard Base64 with + and /, not the URL-safe alphabet"},
-	Base64Breaks: {"Base64 不换行：openssl base64 -A，Java 用 getEncoder 而非 getMimeEncoder",
-		"Base64 without line breaks: openssl base64 -A; in Java getEncoder, not getMimeEncoder"},
-	Base64Padding: {"保留末尾的 =", "keep the = at the end"}, Base64Escaped: transport,
-	DigestAlgorithm: {"摘要算法用 SHA-256（SHA256withRSA）", "use SHA-256 (SHA256withRSA)"},
-	Probe: {"这是微信支付的签名探测：按验签失败处理（通知应答 4xx/5xx，应答视为结果未知后重试），真实消息会再来",
-		"this is a probe of WeChat Pay's: treat it as any wrong signature (answer a notification with 4xx or 5xx, repeat a request); the genuine message follows"},
-	SignatureMissing: {"检查代理、WAF 或框架是否丢弃了 Wechatpay-* 请求头；微信支付的 4xx/5xx 应答、账单和图片下载本来就没有签名",
-		"see whether a proxy, WAF or framework drops Wechatpay-* headers; 4xx and 5xx answers, bills and images are not signed at all"},
+	PlusInSignature: transport, Base64Alphabet: {ZH: "用标准 Base64（+ 和 /），不是 URL 安全的 - 和 _",
+		EN: "use standard Base64 with + and /, not the URL-safe alphabet"},
+	Base64Breaks: {ZH: "Base64 不换行：openssl base64 -A，Java 用 getEncoder 而非 getMimeEncoder",
+		EN: "Base64 without line breaks: openssl base64 -A; in Java getEncoder, not getMimeEncoder"},
+	Base64Padding: {ZH: "保留末尾的 =", EN: "keep the = at the end"}, Base64Escaped: transport,
+	DigestAlgorithm: {ZH: "摘要算法用 SHA-256（SHA256withRSA）", EN: "use SHA-256 (SHA256withRSA)"},
+	Probe: {ZH: "这是微信支付的签名探测：按验签失败处理（通知应答 4xx/5xx，应答视为结果未知后重试），真实消息会再来",
+		EN: "this is a probe of WeChat Pay's: treat it as any wrong signature (answer a notification with 4xx or 5xx, repeat a request); the genuine message follows"},
+	SignatureMissing: {ZH: "检查代理、WAF 或框架是否丢弃了 Wechatpay-* 请求头；微信支付的 4xx/5xx 应答、账单和图片下载本来就没有签名",
+		EN: "see whether a proxy, WAF or framework drops Wechatpay-* headers; 4xx and 5xx answers, bills and images are not signed at all"},
 
-	MerchantKeyUsed: {"验证微信支付的签名用微信支付公钥（pub_key.pem）或平台证书，不是商户证书 apiclient_cert.pem",
-		"WeChat Pay's signatures are verified with its public key (pub_key.pem) or platform certificate, not with the merchant's apiclient_cert.pem"},
-	PlatformKeyUsed: {"请求由商户私钥签名，用商户证书 apiclient_cert.pem 检查",
-		"requests are signed with the merchant's key: check them with apiclient_cert.pem"},
-	OtherKey: {"按 Wechatpay-Serial 选择密钥；请求的 serial_no 要与签名私钥配对",
-		"choose the key by Wechatpay-Serial; the serial_no of a request belongs to the key that signs"},
-	WrongSerial: {"公钥模式：在 商户平台 › 账户中心 › API 安全 下载该 ID 的微信支付公钥；证书模式：用 GET /v3/certificates 下载该序列号的平台证书。新旧并存时都保留，按序列号选",
-		"public-key mode: download the public key of that id at 商户平台 › 账户中心 › API 安全; certificate mode: GET /v3/certificates. Keep old and new, choose by serial"},
-	SerialFormat: {"serial_no 是 40 位大写十六进制，不带冒号：openssl x509 -in apiclient_cert.pem -noout -serial",
-		"serial_no has 40 upper-case hex digits without colons: openssl x509 -in apiclient_cert.pem -noout -serial"},
-	PlatformSerial: {"Authorization 里填商户 API 证书的序列号，不是平台证书序列号或公钥 ID",
-		"Authorization takes the serial of the merchant API certificate, not of a platform certificate or public key"},
-	MchIDDiffers: {"Authorization 的 mchid、正文的 mchid（服务商：sp_mchid）和商户证书要是同一个商户",
-		"the mchid of Authorization, that of the body (sp_mchid of a service provider) and the certificate belong to one merchant"},
+	MerchantKeyUsed: {ZH: "验证微信支付的签名用微信支付公钥（pub_key.pem）或平台证书，不是商户证书 apiclient_cert.pem",
+		EN: "WeChat Pay's signatures are verified with its public key (pub_key.pem) or platform certificate, not with the merchant's apiclient_cert.pem"},
+	PlatformKeyUsed: {ZH: "请求由商户私钥签名，用商户证书 apiclient_cert.pem 检查",
+		EN: "requests are signed with the merchant's key: check them with apiclient_cert.pem"},
+	OtherKey: {ZH: "按 Wechatpay-Serial 选择密钥；请求的 serial_no 要与签名私钥配对",
+		EN: "choose the key by Wechatpay-Serial; the serial_no of a request belongs to the key that signs"},
+	WrongSerial: {ZH: "公钥模式：在 商户平台 › 账户中心 › API 安全 下载该 ID 的微信支付公钥；证书模式：用 GET /v3/certificates 下载该序列号的平台证书。新旧并存时都保留，按序列号选",
+		EN: "public-key mode: download the public key of that id at 商户平台 › 账户中心 › API 安全; certificate mode: GET /v3/certificates. Keep old and new, choose by serial"},
+	SerialFormat: {ZH: "serial_no 是 40 位大写十六进制，不带冒号：openssl x509 -in apiclient_cert.pem -noout -serial",
+		EN: "serial_no has 40 upper-case hex digits without colons: openssl x509 -in apiclient_cert.pem -noout -serial"},
+	PlatformSerial: {ZH: "Authorization 里填商户 API 证书的序列号，不是平台证书序列号或公钥 ID",
+		EN: "Authorization takes the serial of the merchant API certificate, not of a platform certificate or public key"},
+	MchIDDiffers: {ZH: "Authorization 的 mchid、正文的 mchid（服务商：sp_mchid）和商户证书要是同一个商户",
+		EN: "the mchid of Authorization, that of the body (sp_mchid of a service provider) and the certificate belong to one merchant"},
 
-	ClockSkew: {"校准本机时钟（NTP）；每次重试重新签名。若是保存下来的旧消息，用 --at 给出收到的时间",
-		"set the clock (NTP); sign every retry anew. For a message that was saved earlier, say with --at when it arrived"},
-	Milliseconds:     {"时间戳是秒：毫秒要除以 1000", "the timestamp is in seconds: divide milliseconds by 1000"},
+	ClockSkew: {ZH: "校准本机时钟（NTP）；每次重试重新签名。若是保存下来的旧消息，用 --at 给出收到的时间",
+		EN: "set the clock (NTP); sign every retry anew. For a message that was saved earlier, say with --at when it arrived"},
+	Milliseconds:     {ZH: "时间戳是秒：毫秒要除以 1000", EN: "the timestamp is in seconds: divide milliseconds by 1000"},
 	TimestampDiffers: sameVariable, NonceDiffers: sameVariable,
 
-	AuthorizationFormat: {`格式：WECHATPAY2-SHA256-RSA2048 mchid="…",nonce_str="…",signature="…",timestamp="…",serial_no="…"`,
-		`it reads WECHATPAY2-SHA256-RSA2048 mchid="…",nonce_str="…",signature="…",timestamp="…",serial_no="…"`},
+	AuthorizationFormat: {ZH: `格式：WECHATPAY2-SHA256-RSA2048 mchid="…",nonce_str="…",signature="…",timestamp="…",serial_no="…"`,
+		EN: `it reads WECHATPAY2-SHA256-RSA2048 mchid="…",nonce_str="…",signature="…",timestamp="…",serial_no="…"`},
 	QueryLeftOut: asSent, URLDecoded: asSent, URLEncoding: asSent, HostInURL: asSent,
-	PathCase:      {"路径区分大小写，不要转换", "paths are case-sensitive: don't convert them"},
-	MethodDiffers: {"签名里的方法是实际发送的方法，大写", "sign the method that is sent, in upper case"},
-	FinalNewline:  fiveLines, MessageCRLF: fiveLines, LinesSwapped: {"请求：方法、URL、时间戳、随机串、正文；应答和通知：时间戳、随机串、正文",
-		"requests: method, URL, timestamp, nonce, body; answers and notifications: timestamp, nonce, body"},
-	LiteralNewline: {`换行是一个字节 0x0A，不是反斜杠和 n；注意单引号字符串里的 \n 不会转义`,
-		`a line end is the byte 0x0A, not a backslash and an n; \n within single quotes often stays as it is`},
+	PathCase:      {ZH: "路径区分大小写，不要转换", EN: "paths are case-sensitive: don't convert them"},
+	MethodDiffers: {ZH: "签名里的方法是实际发送的方法，大写", EN: "sign the method that is sent, in upper case"},
+	FinalNewline:  fiveLines, MessageCRLF: fiveLines, LinesSwapped: {ZH: "请求：方法、URL、时间戳、随机串、正文；应答和通知：时间戳、随机串、正文",
+		EN: "requests: method, URL, timestamp, nonce, body; answers and notifications: timestamp, nonce, body"},
+	LiteralNewline: {ZH: `换行是一个字节 0x0A，不是反斜杠和 n；注意单引号字符串里的 \n 不会转义`,
+		EN: `a line end is the byte 0x0A, not a backslash and an n; \n within single quotes often stays as it is`},
 
-	SignTypeMixed: {"sign_type 缺省为 MD5；用 HMAC-SHA256 时下单、调起支付和验签都要用它",
-		"sign_type is MD5 where left out; with HMAC-SHA256 use it for the order, for the phone and to verify"},
-	PlainSHA256: {"HMAC-SHA256 以 API 密钥为 HMAC 的 key，不是普通 SHA-256",
-		"HMAC-SHA256 takes the API key as the HMAC's key; it is not plain SHA-256"},
-	EmptyValues:     {"值为空的参数不参与签名", "parameters with an empty value are not signed"},
+	SignTypeMixed: {ZH: "sign_type 缺省为 MD5；用 HMAC-SHA256 时下单、调起支付和验签都要用它",
+		EN: "sign_type is MD5 where left out; with HMAC-SHA256 use it for the order, for the phone and to verify"},
+	PlainSHA256: {ZH: "HMAC-SHA256 以 API 密钥为 HMAC 的 key，不是普通 SHA-256",
+		EN: "HMAC-SHA256 takes the API key as the HMAC's key; it is not plain SHA-256"},
+	EmptyValues:     {ZH: "值为空的参数不参与签名", EN: "parameters with an empty value are not signed"},
 	SignTypeRemoved: allFields, FieldsLeftOut: allFields,
-	ZeroDropped:  {`"0" 不是空值，要参与签名`, `"0" is not empty: it is signed`},
+	ZeroDropped:  {ZH: `"0" 不是空值，要参与签名`, EN: `"0" is not empty: it is signed`},
 	LeadingZeros: rawValues, URLEncodedValue: rawValues, XMLEscapedValue: rawValues, ValueBlanks: rawValues,
-	NameCase: {"参数名区分大小写：调起支付用 appId、timeStamp，服务端接口用 appid",
-		"names are case-sensitive: appId and timeStamp on the phone, appid in the server API"},
-	Unsorted: {"按参数名的 ASCII 字节序排序（大写在小写前）", "sort by name, byte by byte: upper case comes before lower case"},
-	KeyCase:  apiKeyPage, KeyBlanks: apiKeyPage, KeyLeftOut: {"末尾拼接 &key=API密钥 再计算",
-		"append &key= and the API key before hashing"},
-	UnsignedByKind: {"这类消息本来没有签名：return_code 为 FAIL 的应答；退款通知用 fenhao decrypt 解密 req_info，再用查询接口核实",
-		"such a message has no sign: an answer with return_code FAIL; a refund notification, whose req_info is read with fenhao decrypt and confirmed by a query"},
+	NameCase: {ZH: "参数名区分大小写：调起支付用 appId、timeStamp，服务端接口用 appid",
+		EN: "names are case-sensitive: appId and timeStamp on the phone, appid in the server API"},
+	Unsorted: {ZH: "按参数名的 ASCII 字节序排序（大写在小写前）", EN: "sort by name, byte by byte: upper case comes before lower case"},
+	KeyCase:  apiKeyPage, KeyBlanks: apiKeyPage, KeyLeftOut: {ZH: "末尾拼接 &key=API密钥 再计算",
+		EN: "append &key= and the API key before hashing"},
+	UnsignedByKind: {ZH: "这类消息本来没有签名：return_code 为 FAIL 的应答；退款通知用 fenhao decrypt 解密 req_info，再用查询接口核实",
+		EN: "such a message has no sign: an answer with return_code FAIL; a refund notification, whose req_info is read with fenhao decrypt and confirmed by a query"},
 }
 
 // Codes returns every code, sorted.

@@ -21,38 +21,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 )
-
-// Text is a sentence in Chinese and in English. It is an error too.
-type Text struct{ ZH, EN string }
-
-// In returns the sentence in lang: Chinese for "zh", else English.
-func (t Text) In(lang string) string {
-	if lang == "zh" {
-		return t.ZH
-	}
-	return t.EN
-}
-
-func (t Text) Error() string { return t.EN }
-
-// say makes a Text of two formats that take the same arguments. An argument that is a Text itself appears in the
-// language of each.
-func say(zh, en string, args ...any) Text {
-	in := func(lang string) []any {
-		spoken := slices.Clone(args)
-		for i, arg := range spoken {
-			if t, ok := arg.(Text); ok {
-				spoken[i] = t.In(lang)
-			}
-		}
-		return spoken
-	}
-	if len(args) == 0 {
-		return Text{zh, en}
-	}
-	return Text{fmt.Sprintf(zh, in("zh")...), fmt.Sprintf(en, in("en")...)}
-}
 
 // State is what came of a check.
 type State string
@@ -65,25 +36,25 @@ const (
 
 // Check is one line of a report.
 type Check struct {
-	Name  string // stable, such as "timestamp"
-	Title Text   // the name for people
+	Name  string      // stable, such as "timestamp"
+	Title phrase.Text // the name for people
 	State State
-	Text  Text
+	Text  phrase.Text
 }
 
 // Cause is a mistake that was found.
 type Cause struct {
 	Code   Code
-	Text   Text // what differs
-	Remedy Text // what to do
+	Text   phrase.Text // what differs
+	Remedy phrase.Text // what to do
 }
 
 // Difference is the first place where the text at hand and the one that was signed part.
 type Difference struct {
-	Offset int    // bytes from the beginning of the whole text, from 0
-	Line   Text   // the part of the text that it falls into
-	Here   string // the text at hand around it, quoted as in Go
-	Signed string // the signed text around it, likewise
+	Offset int         // bytes from the beginning of the whole text, from 0
+	Line   phrase.Text // the part of the text that it falls into
+	Here   string      // the text at hand around it, quoted as in Go
+	Signed string      // the signed text around it, likewise
 }
 
 // Report is what was found out about one signature.
@@ -96,12 +67,12 @@ type Report struct {
 }
 
 // check adds a line.
-func (r *Report) check(name string, state State, text Text) {
+func (r *Report) check(name string, state State, text phrase.Text) {
 	r.Checks = append(r.Checks, Check{name, titles[name], state, text})
 }
 
 // cause adds a mistake, once.
-func (r *Report) cause(code Code, text Text) {
+func (r *Report) cause(code Code, text phrase.Text) {
 	if !slices.ContainsFunc(r.Causes, func(c Cause) bool { return c.Code == code }) {
 		r.Causes = append(r.Causes, Cause{code, text, remedies[code]})
 	}
@@ -113,25 +84,25 @@ func (r *Report) clean() bool {
 }
 
 // titles are the checks' names for people.
-var titles = map[string]Text{
-	"authorization": {"Authorization", "Authorization"},
-	"headers":       {"请求头", "headers"},
-	"timestamp":     {"时间戳", "timestamp"},
-	"serial":        {"序列号", "serial"},
-	"nonce":         {"随机串", "nonce"},
-	"type":          {"签名类型", "signature type"},
-	"signature":     {"签名值", "signature"},
-	"key":           {"密钥", "key"},
-	"mchid":         {"商户号", "mchid"},
-	"method":        {"方法", "method"},
-	"url":           {"URL", "URL"},
-	"body":          {"正文", "body"},
-	"lines":         {"拼接", "lines"},
-	"fields":        {"参数", "fields"},
+var titles = map[string]phrase.Text{
+	"authorization": {ZH: "Authorization", EN: "Authorization"},
+	"headers":       {ZH: "请求头", EN: "headers"},
+	"timestamp":     {ZH: "时间戳", EN: "timestamp"},
+	"serial":        {ZH: "序列号", EN: "serial"},
+	"nonce":         {ZH: "随机串", EN: "nonce"},
+	"type":          {ZH: "签名类型", EN: "signature type"},
+	"signature":     {ZH: "签名值", EN: "signature"},
+	"key":           {ZH: "密钥", EN: "key"},
+	"mchid":         {ZH: "商户号", EN: "mchid"},
+	"method":        {ZH: "方法", EN: "method"},
+	"url":           {ZH: "URL", EN: "URL"},
+	"body":          {ZH: "正文", EN: "body"},
+	"lines":         {ZH: "拼接", EN: "lines"},
+	"fields":        {ZH: "参数", EN: "fields"},
 }
 
 // compare returns where here and signed part first, or nil. part names what lies at an offset of here.
-func compare(here, signed string, part func(offset int) Text) *Difference {
+func compare(here, signed string, part func(offset int) phrase.Text) *Difference {
 	n := 0
 	for n < len(here) && n < len(signed) && here[n] == signed[n] {
 		n++

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 )
 
 // Head is what stands before the body of an HTTP message.
@@ -36,7 +38,7 @@ func ParseHead(data []byte) (head Head, body []byte, err error) {
 		data = body
 	}
 	if len(head.Header) == 0 {
-		return head, nil, say("没有读到 HTTP 头。需要原始 HTTP 头（每行 名称: 值）或 curl -i 的输出",
+		return head, nil, phrase.Say("没有读到 HTTP 头。需要原始 HTTP 头（每行 名称: 值）或 curl -i 的输出",
 			"there are no HTTP headers: give them raw (Name: value on each line) or the output of curl -i")
 	}
 	return head, body, nil
@@ -95,7 +97,7 @@ func headerOfJSON(data []byte) (http.Header, error) {
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	if err := d.Decode(&members); err != nil {
-		return nil, say("HTTP 头文件既不是原始头，也不是合法的 JSON 对象（%v）",
+		return nil, phrase.Say("HTTP 头文件既不是原始头，也不是合法的 JSON 对象（%v）",
 			"the headers are neither raw ones nor a JSON object (%v)", err)
 	}
 	header := http.Header{}

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"github.com/fenhao-pay/fenhao/wechatpay"
 )
 
@@ -64,7 +65,7 @@ func ParseKey(name string, text []byte, id string) (Key, error) {
 func (k Key) of(cert *x509.Certificate) (Key, error) {
 	public, ok := cert.PublicKey.(*rsa.PublicKey)
 	if !ok {
-		return k, say("%s 不是 RSA 证书", "%s is not a certificate of an RSA key", k.Name)
+		return k, phrase.Say("%s 不是 RSA 证书", "%s is not a certificate of an RSA key", k.Name)
 	}
 	k.public, k.ID, k.number = public, wechatpay.CertificateSerial(cert), cert.SerialNumber
 	switch name := cert.Subject.CommonName; {
@@ -109,16 +110,16 @@ func plainSerial(s string) string {
 }
 
 // title names k for people.
-func (k Key) title() Text {
+func (k Key) title() phrase.Text {
 	id := ""
 	if k.ID != "" {
 		id = " " + k.ID
 	}
 	switch k.owner {
 	case merchant:
-		return say("商户密钥 %s%s", "the merchant's key %s%s", k.Name, id)
+		return phrase.Say("商户密钥 %s%s", "the merchant's key %s%s", k.Name, id)
 	case platform:
-		return say("微信支付密钥 %s%s", "WeChat Pay's key %s%s", k.Name, id)
+		return phrase.Say("微信支付密钥 %s%s", "WeChat Pay's key %s%s", k.Name, id)
 	}
-	return say("%s%s", "%s%s", k.Name, id)
+	return phrase.Say("%s%s", "%s%s", k.Name, id)
 }

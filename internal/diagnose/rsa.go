@@ -12,6 +12,8 @@ import (
 	"math/big"
 	"net/url"
 	"strings"
+
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 )
 
 // digest is what a signature says was signed.
@@ -77,7 +79,7 @@ func readings(text string, size int) []signatureValue {
 		mend func(string) string
 	}
 	repairs := []repair{
-		{edit{Base64Escaped, "signature", say(`签名值被转义过（%2B 或 \/）`,
+		{edit{Base64Escaped, "signature", phrase.Say(`签名值被转义过（%2B 或 \/）`,
 			`the signature was escaped (%2B or \/)`)}, func(s string) string {
 			s = strings.ReplaceAll(s, `\/`, "/")
 			if u, err := url.PathUnescape(s); err == nil {
@@ -85,18 +87,18 @@ func readings(text string, size int) []signatureValue {
 			}
 			return s
 		}},
-		{edit{Base64Breaks, "signature", say("签名值里有换行", "the signature has line breaks in it")}, func(s string) string {
+		{edit{Base64Breaks, "signature", phrase.Say("签名值里有换行", "the signature has line breaks in it")}, func(s string) string {
 			return strings.NewReplacer("\r", "", "\n", "", "\t", "", `\n`, "").Replace(s)
 		}},
-		{edit{PlusInSignature, "signature", say("签名值里的 + 变成了空格",
+		{edit{PlusInSignature, "signature", phrase.Say("签名值里的 + 变成了空格",
 			"each + of the signature became a blank")}, func(s string) string {
 			return strings.ReplaceAll(s, " ", "+")
 		}},
-		{edit{Base64Alphabet, "signature", say("签名值用了 URL 安全的 Base64 字母表（- 和 _）",
+		{edit{Base64Alphabet, "signature", phrase.Say("签名值用了 URL 安全的 Base64 字母表（- 和 _）",
 			"the signature is in the URL-safe alphabet of Base64 (- and _)")}, func(s string) string {
 			return strings.NewReplacer("-", "+", "_", "/").Replace(s)
 		}},
-		{edit{Base64Padding, "signature", say("签名值末尾缺少 =",
+		{edit{Base64Padding, "signature", phrase.Say("签名值末尾缺少 =",
 			"the signature lacks the = at its end")}, func(s string) string {
 			if n := len(s) % 4; n > 1 {
 				s += "=="[:4-n]
@@ -105,7 +107,7 @@ func readings(text string, size int) []signatureValue {
 		}},
 	}
 	// Folded lines: a header that was wrapped has a blank where Base64 had nothing, the opposite of the blank for a plus.
-	folded := repair{edit{Base64Breaks, "signature", say("签名值里有换行或空格",
+	folded := repair{edit{Base64Breaks, "signature", phrase.Say("签名值里有换行或空格",
 		"the signature has line breaks or blanks in it")}, func(s string) string {
 		return strings.Join(strings.Fields(s), "")
 	}}

@@ -3,12 +3,14 @@ package diagnose
 import (
 	"encoding/json"
 	"strings"
+
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 )
 
 // part is one ingredient of a signed text, with what may have been signed in its place. variants[0] is what is at hand.
 type part struct {
 	name     string // of its check
-	title    Text
+	title    phrase.Text
 	variants []variant
 }
 
@@ -142,8 +144,8 @@ func deepest(body string) []variant {
 	switch {
 	case compact == body:
 	case compact == text && strings.TrimPrefix(body, bom) != body:
-		v = v.with(compact, edit{ByteOrderMark, "body", Text{"正文开头多了 BOM（EF BB BF）",
-			"the body begins with a byte order mark (EF BB BF) that was not signed"}})
+		v = v.with(compact, edit{ByteOrderMark, "body", phrase.Say("正文开头多了 BOM（EF BB BF）",
+			"the body begins with a byte order mark (EF BB BF) that was not signed")})
 	default:
 		for _, d := range dimensions {
 			if d.code == JSONWhitespace {

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"github.com/fenhao-pay/fenhao/wechatpay/apiv2"
 )
 
@@ -39,7 +40,7 @@ func ParseFields(data []byte) (apiv2.Fields, error) {
 	var err error
 	switch text := bytes.TrimSpace(data); {
 	case len(text) == 0:
-		return nil, Text{"没有参数", "there are no parameters"}
+		return nil, phrase.Say("没有参数", "there are no parameters")
 	case text[0] == '<':
 		fields, err = fieldsOfXML(text)
 	case text[0] == '{':
@@ -52,7 +53,7 @@ func ParseFields(data []byte) (apiv2.Fields, error) {
 		for _, line := range strings.Split(string(text), separator) {
 			name, value, found := strings.Cut(strings.TrimRight(line, "\r"), "=")
 			if !found && strings.TrimSpace(line) != "" {
-				return nil, say("读不懂参数 %q：应为 名称=值",
+				return nil, phrase.Say("读不懂参数 %q：应为 名称=值",
 					"the parameter %q can't be read: it ought to be name=value", shorten(line))
 			}
 			if found && name != "key" {
@@ -63,7 +64,7 @@ func ParseFields(data []byte) (apiv2.Fields, error) {
 	seen := map[string]bool{}
 	for _, f := range fields {
 		if seen[f.Name] {
-			return nil, say("参数 %s 出现了两次", "the parameter %s is there twice", f.Name)
+			return nil, phrase.Say("参数 %s 出现了两次", "the parameter %s is there twice", f.Name)
 		}
 		seen[f.Name] = true
 	}
@@ -83,18 +84,18 @@ func fieldsOfXML(data []byte) (apiv2.Fields, error) {
 			return fields, nil
 		}
 		if err != nil {
-			return nil, say("不是合法的 XML（%v）", "it is not XML (%v)", err)
+			return nil, phrase.Say("不是合法的 XML（%v）", "it is not XML (%v)", err)
 		}
 		switch t := t.(type) {
 		case xml.Directive:
-			return nil, Text{"XML 里有 DOCTYPE：拒绝读取，微信支付的消息没有它",
-				"the XML has a DOCTYPE and is not read: WeChat Pay's messages have none"}
+			return nil, phrase.Say("XML 里有 DOCTYPE：拒绝读取，微信支付的消息没有它",
+				"the XML has a DOCTYPE and is not read: WeChat Pay's messages have none")
 		case xml.StartElement:
 			if depth++; depth == 2 {
 				fields = append(fields, apiv2.Field{Name: t.Name.Local})
 			}
 			if depth > 2 {
-				return nil, say("%s 里还有元素：v2 的 XML 只有一层",
+				return nil, phrase.Say("%s 里还有元素：v2 的 XML 只有一层",
 					"there are elements inside of %s: API v2 has one level", fields[len(fields)-1].Name)
 			}
 		case xml.EndElement:
@@ -109,7 +110,7 @@ func fieldsOfXML(data []byte) (apiv2.Fields, error) {
 
 func fieldsOfJSON(data []byte) (apiv2.Fields, error) {
 	if !json.Valid(data) {
-		return nil, Text{"不是合法的 JSON", "it is not JSON"}
+		return nil, phrase.Say("不是合法的 JSON", "it is not JSON")
 	}
 	n := grow(lex(string(data)))
 	var fields apiv2.Fields
@@ -196,7 +197,7 @@ func (f Form) Diagnose() Report {
 			n++
 		}
 	}
-	r.check("fields", Right, say("%d 个参数，其中 %d 个参与签名", "%d parameters, %d of them signed", len(f.Fields), n))
+	r.check("fields", Right, phrase.Say("%d 个参数，其中 %d 个参与签名", "%d parameters, %d of them signed", len(f.Fields), n))
 	if given == "" {
 		r.unsigned(f)
 		return r
@@ -211,49 +212,49 @@ func (f Form) Diagnose() Report {
 		expected = byLength
 	}
 	if _, err := hex.DecodeString(given); err != nil || byLength == "" {
-		r.check("signature", Wrong, say("%d 个字符：apiv2.MD5 是 32 位、HMAC-SHA256 是 64 位十六进制",
+		r.check("signature", Wrong, phrase.Say("%d 个字符：apiv2.MD5 是 32 位、HMAC-SHA256 是 64 位十六进制",
 			"it has %d characters: apiv2.MD5 has 32 hexadecimal digits, HMAC-SHA256 has 64", len(given)))
 		r.check("key", Unknown, unjudged)
 		return r
 	}
-	r.check("signature", Right, say("%d 位十六进制", "%d hexadecimal digits", len(given)))
+	r.check("signature", Right, phrase.Say("%d 位十六进制", "%d hexadecimal digits", len(given)))
 	switch {
 	case expected == byLength && (named == "" || named == expected):
-		r.check("type", Right, say("%s", "%s", expected))
+		r.check("type", Right, phrase.Say("%s", "%s", expected))
 	default:
 		if named == "" || named == expected {
-			r.check("type", Wrong, say("应为 %s，签名值却是 %s 的长度",
+			r.check("type", Wrong, phrase.Say("应为 %s，签名值却是 %s 的长度",
 				"%s is expected, the signature has the length of %s", expected, byLength))
 		} else {
-			r.check("type", Wrong, say("sign_type 是 %s，应为 %s", "sign_type says %s, %s is expected", named, expected))
+			r.check("type", Wrong, phrase.Say("sign_type 是 %s，应为 %s", "sign_type says %s, %s is expected", named, expected))
 		}
 	}
 	if len(key) != 32 {
-		r.check("key", Wrong, say("%d 个字符，APIv2 密钥是 32 个", "it has %d characters, an APIv2 key has 32", len(key)))
+		r.check("key", Wrong, phrase.Say("%d 个字符，APIv2 密钥是 32 个", "it has %d characters, an APIv2 key has 32", len(key)))
 	}
 	found, edits := f.search(given, byLength)
 	switch {
 	case found == nil:
-		r.check("lines", Unknown, Text{"算出的签名不同：密钥不对，或参数与签名时不同（已知的改动都对不上）",
-			"the signature comes out otherwise: the key is another one, or the parameters are not those signed, and no known change leads to them"})
+		r.check("lines", Unknown, phrase.Say("算出的签名不同：密钥不对，或参数与签名时不同（已知的改动都对不上）",
+			"the signature comes out otherwise: the key is another one, or the parameters are not those signed, and no known change leads to them"))
 		return r
 	case len(key) == 32:
-		r.check("key", Right, say("签名由此密钥产生", "the signature was made with this key"))
+		r.check("key", Right, phrase.Say("签名由此密钥产生", "the signature was made with this key"))
 	}
 	if slices.ContainsFunc(r.Checks, func(c Check) bool { return c.Name == "type" && c.State == Wrong }) {
-		r.cause(SignTypeMixed, say("签名用的是 %s，期望的是 %s", "the signature is %s, expected is %s", byLength, other(byLength)))
+		r.cause(SignTypeMixed, phrase.Say("签名用的是 %s，期望的是 %s", "the signature is %s, expected is %s", byLength, other(byLength)))
 	}
 	for _, e := range edits {
 		r.check(e.part, Wrong, e.text)
 		r.cause(e.code, e.text)
 	}
 	if len(edits) == 0 {
-		r.check("lines", Right, say("%d 字节（不含密钥）", "%d bytes (without the key)", len(r.Message)))
+		r.check("lines", Right, phrase.Say("%d 字节（不含密钥）", "%d bytes (without the key)", len(r.Message)))
 	}
-	r.Difference = compare(r.Message, *found, func(offset int) Text {
+	r.Difference = compare(r.Message, *found, func(offset int) phrase.Text {
 		start := strings.LastIndexByte(r.Message[:offset], '&') + 1
 		name, _, _ := strings.Cut(r.Message[start:], "=")
-		return Text{name, name}
+		return phrase.Say(name, name)
 	})
 	r.Verified = len(edits) == 0 && r.clean()
 	return r
@@ -270,15 +271,15 @@ func other(signType apiv2.SignType) apiv2.SignType {
 func (r *Report) unsigned(f Form) {
 	switch {
 	case f.get("req_info") != "":
-		r.check("signature", Wrong, Text{"没有 sign：这是退款通知，内容在加密的 req_info 里",
-			"there is no sign: this is a refund notification, its content is the encrypted req_info"})
-		r.cause(UnsignedByKind, Text{"退款通知没有签名", "refund notifications are not signed"})
+		r.check("signature", Wrong, phrase.Say("没有 sign：这是退款通知，内容在加密的 req_info 里",
+			"there is no sign: this is a refund notification, its content is the encrypted req_info"))
+		r.cause(UnsignedByKind, phrase.Say("退款通知没有签名", "refund notifications are not signed"))
 	case f.get("return_code") == "FAIL":
-		r.check("signature", Wrong, Text{"没有 sign：return_code 是 FAIL", "there is no sign: return_code is FAIL"})
-		r.cause(UnsignedByKind, Text{"return_code 为 FAIL 的应答没有签名", "answers with return_code FAIL are not signed"})
+		r.check("signature", Wrong, phrase.Say("没有 sign：return_code 是 FAIL", "there is no sign: return_code is FAIL"))
+		r.cause(UnsignedByKind, phrase.Say("return_code 为 FAIL 的应答没有签名", "answers with return_code FAIL are not signed"))
 	default:
-		r.check("signature", Wrong, Text{"没有 sign：不能相信这条消息", "there is no sign: the message is not to be trusted"})
-		r.cause(SignatureMissing, Text{"没有 sign", "there is no sign"})
+		r.check("signature", Wrong, phrase.Say("没有 sign：不能相信这条消息", "there is no sign: the message is not to be trusted"))
+		r.cause(SignatureMissing, phrase.Say("没有 sign", "there is no sign"))
 	}
 }
 
@@ -298,7 +299,7 @@ func (f Form) search(given string, byLength apiv2.SignType) (*string, []edit) {
 		sign  func(text string) string
 		edits []edit
 	}
-	of := func(code Code, zh, en string) []edit { return []edit{{code, "key", Text{zh, en}}} }
+	of := func(code Code, zh, en string) []edit { return []edit{{code, "key", phrase.Say(zh, en)}} }
 	with := func(k string) func(string) string {
 		return func(text string) string { return hash(byLength, text+"&key=", k) }
 	}
@@ -325,7 +326,7 @@ func (f Form) search(given string, byLength apiv2.SignType) (*string, []edit) {
 			h.Write([]byte(text)) // never fails
 			return strings.ToUpper(hex.EncodeToString(h.Sum(nil)))
 		}, leftOut}, way{func(text string) string { return hash("", text+"&key=", key) },
-			[]edit{{PlainSHA256, "type", Text{"用了普通的 SHA-256，不是 HMAC", "plain SHA-256 was used, not HMAC"}}}})
+			[]edit{{PlainSHA256, "type", phrase.Say("用了普通的 SHA-256，不是 HMAC", "plain SHA-256 was used, not HMAC")}}})
 	}
 	plain := formVariant{fields: f.Fields, sort: byName}
 	singles := plain.changes()
@@ -374,7 +375,7 @@ var xmlEscape = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 // changes returns what one change makes of v.
 func (v formVariant) changes() []formVariant {
 	var all []formVariant
-	add := func(changed formVariant, code Code, part string, text Text) {
+	add := func(changed formVariant, code Code, part string, text phrase.Text) {
 		if changed.sort == nil {
 			changed.sort = v.sort
 		}
@@ -393,32 +394,32 @@ func (v formVariant) changes() []formVariant {
 		return changed
 	}
 	values := func(code Code, zh, en string, f func(string) string) {
-		add(mapped(func(x apiv2.Field) (apiv2.Field, bool) { return apiv2.Field{Name: x.Name, Value: f(x.Value)}, true }), code, "fields", Text{zh, en})
+		add(mapped(func(x apiv2.Field) (apiv2.Field, bool) { return apiv2.Field{Name: x.Name, Value: f(x.Value)}, true }), code, "fields", phrase.Say(zh, en))
 	}
-	without := func(code Code, text Text, drop func(apiv2.Field) bool) {
+	without := func(code Code, text phrase.Text, drop func(apiv2.Field) bool) {
 		add(mapped(func(x apiv2.Field) (apiv2.Field, bool) { return x, !drop(x) }), code, "fields", text)
 	}
 
 	if !v.empty {
-		add(formVariant{fields: v.fields, empty: true}, EmptyValues, "fields", Text{"签名时包含了值为空的参数",
-			"parameters with an empty value were signed"})
+		add(formVariant{fields: v.fields, empty: true}, EmptyValues, "fields", phrase.Say("签名时包含了值为空的参数",
+			"parameters with an empty value were signed"))
 		for _, x := range v.fields { // some of them
 			if x.Value == "" {
 				add(formVariant{fields: slices.DeleteFunc(slices.Clone(v.fields), func(y apiv2.Field) bool { return y.Value == "" && y != x }), empty: true},
-					EmptyValues, "fields", say("签名时包含了值为空的参数 %s", "the parameter %s was signed, which is empty", x.Name))
+					EmptyValues, "fields", phrase.Say("签名时包含了值为空的参数 %s", "the parameter %s was signed, which is empty", x.Name))
 			}
 		}
 	}
-	without(SignTypeRemoved, Text{"签名时去掉了 sign_type",
-		"sign_type was left out when signing"}, func(x apiv2.Field) bool { return x.Name == "sign_type" || x.Name == "signType" })
+	without(SignTypeRemoved, phrase.Say("签名时去掉了 sign_type",
+		"sign_type was left out when signing"), func(x apiv2.Field) bool { return x.Name == "sign_type" || x.Name == "signType" })
 	if !slices.ContainsFunc(v.fields, func(x apiv2.Field) bool { return x.Name == "sign_type" || x.Name == "signType" }) {
 		for _, t := range []apiv2.SignType{apiv2.MD5, apiv2.HMACSHA256} {
 			add(formVariant{fields: append(slices.Clone(v.fields), apiv2.Field{Name: "sign_type", Value: string(t)}), empty: v.empty}, SignTypeRemoved, "fields",
-				say("签名时有 sign_type=%s，这里没有", "sign_type=%s was signed, which is not here", t))
+				phrase.Say("签名时有 sign_type=%s，这里没有", "sign_type=%s was signed, which is not here", t))
 		}
 	}
-	without(ZeroDropped, Text{`签名时去掉了值为 0 的参数`,
-		`parameters with the value 0 were left out when signing`}, func(x apiv2.Field) bool { return x.Value == "0" })
+	without(ZeroDropped, phrase.Say(`签名时去掉了值为 0 的参数`,
+		`parameters with the value 0 were left out when signing`), func(x apiv2.Field) bool { return x.Value == "0" })
 	values(LeadingZeros, "签名时数字开头的 0 被去掉了", "zeros in front of numbers were dropped when signing", stripZeros)
 	for i, x := range v.fields {
 		if !number.MatchString(x.Value) || x.Name == "sign" {
@@ -428,13 +429,13 @@ func (v formVariant) changes() []formVariant {
 			fields := slices.Clone(v.fields)
 			fields[i].Value = strings.Repeat("0", zeros) + x.Value
 			add(formVariant{fields: fields, empty: v.empty}, LeadingZeros, "fields",
-				say("%s 开头少了 %d 个 0（签名时是 %s）",
+				phrase.Say("%s 开头少了 %d 个 0（签名时是 %s）",
 					"%s lacks %d zeros in front (%s was signed)", x.Name, zeros, fields[i].Value))
 		}
 		fields := slices.Clone(v.fields)
 		fields[i].Value = stripZeros(x.Value)
 		add(formVariant{fields: fields, empty: v.empty}, LeadingZeros, "fields",
-			say("签名时 %s 开头的 0 被去掉了（%s）", "zeros in front of %s were dropped when signing (%s)", x.Name, fields[i].Value))
+			phrase.Say("签名时 %s 开头的 0 被去掉了（%s）", "zeros in front of %s were dropped when signing (%s)", x.Name, fields[i].Value))
 	}
 	const encoded, encodedEN = "签名时值被 URL 编码了", "the values were URL-encoded when signing"
 	values(URLEncodedValue, encoded, encodedEN, url.QueryEscape)
@@ -463,18 +464,18 @@ func (v formVariant) changes() []formVariant {
 		return "<![CDATA[" + s + "]]>"
 	})
 	values(ValueBlanks, "签名时值首尾的空白被去掉了", "blanks around values were dropped when signing", strings.TrimSpace)
-	without(FieldsLeftOut, Text{"签名时没有包含 return_code 和 return_msg",
-		"return_code and return_msg were left out when signing"},
+	without(FieldsLeftOut, phrase.Say("签名时没有包含 return_code 和 return_msg",
+		"return_code and return_msg were left out when signing"),
 		func(x apiv2.Field) bool { return x.Name == "return_code" || x.Name == "return_msg" })
-	without(FieldsLeftOut, Text{"签名时没有包含代金券参数（coupon_…）",
-		"the parameters of coupons (coupon_…) were left out when signing"},
+	without(FieldsLeftOut, phrase.Say("签名时没有包含代金券参数（coupon_…）",
+		"the parameters of coupons (coupon_…) were left out when signing"),
 		func(x apiv2.Field) bool { return strings.HasPrefix(x.Name, "coupon_") })
 	for _, gone := range v.fields {
-		without(FieldsLeftOut, say("签名时没有包含 %s",
+		without(FieldsLeftOut, phrase.Say("签名时没有包含 %s",
 			"%s was left out when signing", gone.Name), func(x apiv2.Field) bool { return x.Name == gone.Name })
 	}
 	names := func(f func(string) string) {
-		text := Text{"签名时参数名的大小写或写法不同", "names were spelled otherwise when signing"}
+		text := phrase.Say("签名时参数名的大小写或写法不同", "names were spelled otherwise when signing")
 		add(mapped(func(x apiv2.Field) (apiv2.Field, bool) { return apiv2.Field{Name: f(x.Name), Value: x.Value}, true }), NameCase, "fields", text)
 		for _, one := range v.fields {
 			add(mapped(func(x apiv2.Field) (apiv2.Field, bool) {
@@ -482,13 +483,13 @@ func (v formVariant) changes() []formVariant {
 					x.Name = f(x.Name)
 				}
 				return x, true
-			}), NameCase, "fields", say("签名时参数 %s 写作 %s", "%s was spelled %s when signing", one.Name, f(one.Name)))
+			}), NameCase, "fields", phrase.Say("签名时参数 %s 写作 %s", "%s was spelled %s when signing", one.Name, f(one.Name)))
 		}
 	}
 	names(strings.ToLower)
 	names(func(s string) string { return cmp.Or(clientNames[strings.ToLower(s)], s) })
 	order := func(sort func(apiv2.Fields), zh, en string) {
-		add(formVariant{fields: v.fields, sort: sort, empty: v.empty}, Unsorted, "lines", Text{zh, en})
+		add(formVariant{fields: v.fields, sort: sort, empty: v.empty}, Unsorted, "lines", phrase.Say(zh, en))
 	}
 	order(func(apiv2.Fields) {}, "签名时参数没有排序", "the parameters were not sorted when signing")
 	order(func(f apiv2.Fields) {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"github.com/fenhao-pay/fenhao/wechatpay"
 )
 
@@ -42,12 +43,12 @@ func (m Message) Diagnose() Report {
 		case n == 0 || get(name) == "":
 			missing = append(missing, "Wechatpay-"+name)
 		case n > 1:
-			r.check("headers", Wrong, say("Wechatpay-%s 出现了 %d 次", "Wechatpay-%s is there %d times", name, n))
+			r.check("headers", Wrong, phrase.Say("Wechatpay-%s 出现了 %d 次", "Wechatpay-%s is there %d times", name, n))
 		}
 	}
 	if len(missing) > 0 {
-		r.check("headers", Wrong, say("缺少 %s", "%s missing", strings.Join(missing, "、")))
-		r.cause(SignatureMissing, say("缺少 %s", "%s missing", strings.Join(missing, ", ")))
+		r.check("headers", Wrong, phrase.Say("缺少 %s", "%s missing", strings.Join(missing, "、")))
+		r.cause(SignatureMissing, phrase.Say("缺少 %s", "%s missing", strings.Join(missing, ", ")))
 		return r
 	}
 
@@ -62,21 +63,21 @@ func (m Message) Diagnose() Report {
 	named, _ := key.is(serial)
 	switch {
 	case named:
-		r.check("serial", Right, say("%s", "%s", serial))
+		r.check("serial", Right, phrase.Say("%s", "%s", serial))
 	case key.ID == "":
-		r.check("serial", Unknown, say("%s；%s 没有注明自己的 ID（用 --key-id 给出可比较）",
+		r.check("serial", Unknown, phrase.Say("%s；%s 没有注明自己的 ID（用 --key-id 给出可比较）",
 			"%s; %s doesn't say its own id (give it with --key-id to compare)", serial, key.Name))
 	default:
-		r.check("serial", Wrong, say("消息由 %s 签名，手上是 %s", "the message names %s, the key at hand is %s", serial, key.ID))
+		r.check("serial", Wrong, phrase.Say("消息由 %s 签名，手上是 %s", "the message names %s, the key at hand is %s", serial, key.ID))
 	}
-	r.check("nonce", Right, say("%d 个字符", "%d characters", len(nonce)))
+	r.check("nonce", Right, phrase.Say("%d 个字符", "%d characters", len(nonce)))
 	if t := get("Signature-Type"); t != "" && t != wechatpay.Scheme {
-		r.check("type", Wrong, say("%s，只支持 %s", "%s; only %s is supported", t, wechatpay.Scheme))
+		r.check("type", Wrong, phrase.Say("%s，只支持 %s", "%s; only %s is supported", t, wechatpay.Scheme))
 		return r
 	}
 	if strings.HasPrefix(value, "WECHATPAY/SIGNTEST/") {
-		r.check("signature", Wrong, say("以 WECHATPAY/SIGNTEST/ 开头", "it begins with WECHATPAY/SIGNTEST/"))
-		r.cause(Probe, say("微信支付的签名探测", "a probe of WeChat Pay's (签名探测)"))
+		r.check("signature", Wrong, phrase.Say("以 WECHATPAY/SIGNTEST/ 开头", "it begins with WECHATPAY/SIGNTEST/"))
+		r.cause(Probe, phrase.Say("微信支付的签名探测", "a probe of WeChat Pay's (签名探测)"))
 		return r
 	}
 
@@ -84,12 +85,12 @@ func (m Message) Diagnose() Report {
 	switch {
 	case ok:
 	case key.owner == merchant:
-		r.check("key", Wrong, say("%s 不是微信支付的密钥", "%s is not a key of WeChat Pay's", key.title()))
-		r.cause(MerchantKeyUsed, say("用商户的密钥（%s）验证微信支付的签名",
+		r.check("key", Wrong, phrase.Say("%s 不是微信支付的密钥", "%s is not a key of WeChat Pay's", key.title()))
+		r.cause(MerchantKeyUsed, phrase.Say("用商户的密钥（%s）验证微信支付的签名",
 			"WeChat Pay's signature was checked with the merchant's key (%s)", key.Name))
 	case !named && (key.ID != "" || !strings.HasPrefix(serial, publicKeyPrefix)):
-		r.check("key", Wrong, say("签名不是 %s 产生的", "the signature was not made with %s", key.title()))
-		r.cause(WrongSerial, say("消息由 %s 签名，%s 是另一个密钥",
+		r.check("key", Wrong, phrase.Say("签名不是 %s 产生的", "the signature was not made with %s", key.title()))
+		r.cause(WrongSerial, phrase.Say("消息由 %s 签名，%s 是另一个密钥",
 			"the message is signed with key %s; %s is another one", serial, key.Name))
 	}
 	if !ok {
@@ -100,13 +101,13 @@ func (m Message) Diagnose() Report {
 		return r
 	}
 	if !named && key.ID != "" {
-		r.cause(WrongSerial, say("签名出自 %s，Wechatpay-Serial 却是 %s",
+		r.cause(WrongSerial, phrase.Say("签名出自 %s，Wechatpay-Serial 却是 %s",
 			"%s made the signature, but Wechatpay-Serial says %s", key.title(), serial))
 	}
 	parts := []part{
 		{"timestamp", titles["timestamp"], timestamps(get("Timestamp"))},
-		{"nonce", titles["nonce"], cases(nonce, NonceDiffers, "nonce", Text{"随机串的大小写变了",
-			"the nonce is in another case"})},
+		{"nonce", titles["nonce"], cases(nonce, NonceDiffers, "nonce", phrase.Say("随机串的大小写变了",
+			"the nonce is in another case"))},
 		{"body", titles["body"], []variant{{text: string(m.Body)}}},
 	}
 	found := search(opened, parts, 2, []frame{{lines, nil}}, nil) // WeChat Pay puts its lines together rightly
@@ -114,28 +115,28 @@ func (m Message) Diagnose() Report {
 	return r.conclude(found, key, value)
 }
 
-var unjudged = Text{"密钥不符，无法判断", "can't be judged without the right key"}
+var unjudged = phrase.Say("密钥不符，无法判断", "can't be judged without the right key")
 
 // timestamp checks that s is a moment near at.
 func (r *Report) timestamp(s string, at time.Time) {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n < 0 || strings.HasPrefix(s, "+") {
-		r.check("timestamp", Wrong, say("%q 不是 Unix 秒数", "%q is not a number of Unix seconds", s))
-		r.cause(ClockSkew, say("时间戳 %q 不是 Unix 秒数", "the timestamp %q is not a number of Unix seconds", s))
+		r.check("timestamp", Wrong, phrase.Say("%q 不是 Unix 秒数", "%q is not a number of Unix seconds", s))
+		r.cause(ClockSkew, phrase.Say("时间戳 %q 不是 Unix 秒数", "the timestamp %q is not a number of Unix seconds", s))
 		return
 	}
 	if len(s) == 13 {
-		r.check("timestamp", Wrong, say("%s 是毫秒", "%s is in milliseconds", s))
-		r.cause(Milliseconds, say("时间戳 %s 是毫秒，应为 %d",
+		r.check("timestamp", Wrong, phrase.Say("%s 是毫秒", "%s is in milliseconds", s))
+		r.cause(Milliseconds, phrase.Say("时间戳 %s 是毫秒，应为 %d",
 			"the timestamp %s is in milliseconds; it ought to be %d", s, n/1000))
 		return
 	}
 	off := at.Truncate(time.Second).Sub(time.Unix(n, 0))
-	text := say("%s，与收到时相差 %s（允许 ±%ds）",
+	text := phrase.Say("%s，与收到时相差 %s（允许 ±%ds）",
 		"%s, %s away from its arrival (±%ds are allowed)", s, shortly(off), int(window.Seconds()))
 	if off.Abs() >= window {
 		r.check("timestamp", Wrong, text)
-		r.cause(ClockSkew, say("时间戳与时钟相差 %s，超过 5 分钟",
+		r.cause(ClockSkew, phrase.Say("时间戳与时钟相差 %s，超过 5 分钟",
 			"the timestamp is %s away from the clock, more than 5 minutes", shortly(off)))
 		return
 	}
@@ -156,7 +157,7 @@ func (r *Report) open(value string, key Key, keys []Key) (digest, bool) {
 	size := key.public.Size()
 	all := readings(value, size)
 	if len(all) == 0 {
-		r.check("signature", Wrong, say("不是 %d 字节的 Base64（%d 个字符）",
+		r.check("signature", Wrong, phrase.Say("不是 %d 字节的 Base64（%d 个字符）",
 			"it is not Base64 of %d bytes (it has %d characters)", size, len(value)))
 		return digest{}, false
 	}
@@ -167,7 +168,7 @@ func (r *Report) open(value string, key Key, keys []Key) (digest, bool) {
 			continue
 		}
 		if len(s.edits) == 0 {
-			r.check("signature", Right, say("Base64，%d 字节", "Base64, %d bytes", len(s.raw)))
+			r.check("signature", Right, phrase.Say("Base64，%d 字节", "Base64, %d bytes", len(s.raw)))
 		}
 		for _, e := range s.edits {
 			if !told {
@@ -176,24 +177,24 @@ func (r *Report) open(value string, key Key, keys []Key) (digest, bool) {
 			told = true
 			r.cause(e.code, e.text)
 		}
-		r.check("key", Right, say("签名确由 %s 产生", "the signature was made with %s", key.title()))
+		r.check("key", Right, phrase.Say("签名确由 %s 产生", "the signature was made with %s", key.title()))
 		return d, true
 	}
 	switch raw := all[0].raw; {
 	case len(all[0].edits) > 0:
 		r.check("signature", Wrong, all[0].edits[0].text)
 	case len(raw) != size:
-		r.check("signature", Wrong, say("有 %d 字节，该密钥的签名是 %d 字节：被截断，或属于别的密钥",
+		r.check("signature", Wrong, phrase.Say("有 %d 字节，该密钥的签名是 %d 字节：被截断，或属于别的密钥",
 			"it has %d bytes, one of this key's has %d: it is cut off, or of another key", len(raw), size))
 	default:
-		r.check("signature", Right, say("Base64，%d 字节", "Base64, %d bytes", len(raw)))
+		r.check("signature", Right, phrase.Say("Base64，%d 字节", "Base64, %d bytes", len(raw)))
 	}
 	for _, other := range keys {
 		for _, s := range readings(value, other.public.Size()) {
 			if _, ok := open(other.public, s.raw); ok {
-				r.check("key", Wrong, say("签名由 %s 产生，不是 %s",
+				r.check("key", Wrong, phrase.Say("签名由 %s 产生，不是 %s",
 					"the signature was made with %s, not with %s", other.title(), key.title()))
-				r.cause(OtherKey, say("签名由 %s 产生", "the signature was made with %s", other.title()))
+				r.cause(OtherKey, phrase.Say("签名由 %s 产生", "the signature was made with %s", other.title()))
 				return digest{}, false
 			}
 		}
@@ -203,7 +204,7 @@ func (r *Report) open(value string, key Key, keys []Key) (digest, bool) {
 
 // stranger says that nobody known made the signature.
 func (r *Report) stranger(key Key) {
-	r.check("key", Wrong, say("签名不是 %s 产生的，或签名值已损坏",
+	r.check("key", Wrong, phrase.Say("签名不是 %s 产生的，或签名值已损坏",
 		"the signature was not made with %s, or its value is damaged", key.title()))
 }
 
@@ -212,18 +213,18 @@ func timestamps(s string) []variant {
 	v := variant{text: s}
 	all := []variant{v}
 	if len(s) == 13 {
-		all = append(all, v.with(s[:10], edit{Milliseconds, "timestamp", say("时间戳 %s 是毫秒，签名时是秒",
+		all = append(all, v.with(s[:10], edit{Milliseconds, "timestamp", phrase.Say("时间戳 %s 是毫秒，签名时是秒",
 			"the timestamp %s is in milliseconds, seconds were signed", s)}))
 	}
 	if len(s) == 10 {
-		all = append(all, v.with(s+"000", edit{Milliseconds, "timestamp", say("签名时时间戳是毫秒（%s000）",
+		all = append(all, v.with(s+"000", edit{Milliseconds, "timestamp", phrase.Say("签名时时间戳是毫秒（%s000）",
 			"the signed timestamp was in milliseconds (%s000)", s)}))
 	}
 	return all
 }
 
 // cases returns s and s in upper and in lower case.
-func cases(s string, code Code, name string, text Text) []variant {
+func cases(s string, code Code, name string, text phrase.Text) []variant {
 	v := variant{text: s}
 	all := []variant{v}
 	for _, other := range []string{strings.ToUpper(s), strings.ToLower(s)} {
@@ -244,7 +245,7 @@ func frames(parts []part) []frame {
 		return lines(p)
 	}
 	wrong := func(code Code, zh, en string, build func([]string) string) frame {
-		return frame{build, []edit{{code, "lines", Text{zh, en}}}}
+		return frame{build, []edit{{code, "lines", phrase.Say(zh, en)}}}
 	}
 	return []frame{
 		{lines, nil},
@@ -265,21 +266,21 @@ func frames(parts []part) []frame {
 // explain turns the end of a search into checks and causes.
 func (r *Report) explain(d digest, found searched, parts []part) {
 	if d.hash != crypto.SHA256 {
-		text := say("摘要算法是 %v，应为 SHA-256", "the digest is %v, it ought to be SHA-256", d.hash)
+		text := phrase.Say("摘要算法是 %v，应为 SHA-256", "the digest is %v, it ought to be SHA-256", d.hash)
 		r.check("lines", Wrong, text)
 		r.cause(DigestAlgorithm, text)
 	}
 	if !found.found {
-		text := Text{"签名串与手上的不同，已知的改动都对不上",
-			"another text was signed than the one at hand, and no known change leads to it"}
+		text := phrase.Say("签名串与手上的不同，已知的改动都对不上",
+			"another text was signed than the one at hand, and no known change leads to it")
 		if found.manyKey {
-			text = Text{"签名串与手上的不同，已知的改动都对不上；JSON 的键太多，无法试遍所有顺序",
-				"another text was signed than the one at hand, and no known change leads to it; the JSON has too many keys to try all their orders"}
+			text = phrase.Say("签名串与手上的不同，已知的改动都对不上；JSON 的键太多，无法试遍所有顺序",
+				"another text was signed than the one at hand, and no known change leads to it; the JSON has too many keys to try all their orders")
 		}
 		r.check(parts[len(parts)-1].name, Unknown, text)
 		return
 	}
-	size := Text{}
+	size := phrase.Text{}
 	bodyHere := parts[len(parts)-1].variants[0].text
 	for _, p := range parts {
 		if p.name == "timestamp" || p.name == "nonce" {
@@ -290,9 +291,9 @@ func (r *Report) explain(d digest, found searched, parts []part) {
 			}
 			continue
 		}
-		state, text := Right, say("%d 字节", "%d bytes", len(p.variants[0].text))
+		state, text := Right, phrase.Say("%d 字节", "%d bytes", len(p.variants[0].text))
 		if p.name != "body" {
-			text = say("%s", "%s", p.variants[0].text)
+			text = phrase.Say("%s", "%s", p.variants[0].text)
 		}
 		for _, e := range found.edits {
 			if e.part == p.name {
@@ -305,12 +306,12 @@ func (r *Report) explain(d digest, found searched, parts []part) {
 		if e.part == "lines" {
 			r.check("lines", Wrong, e.text)
 		}
-		size = Text{}
+		size = phrase.Text{}
 		if here, signed := len(r.Message), len(found.text); e.part == "body" && here != signed {
 			rest := here - len(bodyHere)
-			size = say("（%d→%d 字节）", " (%d→%d bytes)", signed-rest, len(bodyHere))
+			size = phrase.Say("（%d→%d 字节）", " (%d→%d bytes)", signed-rest, len(bodyHere))
 		}
-		r.cause(e.code, say("%s%s", "%s%s", e.text, size))
+		r.cause(e.code, phrase.Say("%s%s", "%s%s", e.text, size))
 	}
 	r.Difference = compare(r.Message, found.text, lineAt(parts))
 }
@@ -323,7 +324,7 @@ func (r *Report) conclude(found searched, key Key, value string) Report {
 }
 
 // mark turns a check that was right into a wrong one.
-func (r *Report) mark(name string, text Text) {
+func (r *Report) mark(name string, text phrase.Text) {
 	for i := range r.Checks {
 		if r.Checks[i].Name == name {
 			r.Checks[i].State, r.Checks[i].Text = Wrong, text
@@ -334,14 +335,14 @@ func (r *Report) mark(name string, text Text) {
 }
 
 // lineAt names the part of a text of lines that an offset falls into.
-func lineAt(parts []part) func(int) Text {
-	return func(offset int) Text {
+func lineAt(parts []part) func(int) phrase.Text {
+	return func(offset int) phrase.Text {
 		for _, p := range parts {
 			if offset -= len(p.variants[0].text) + 1; offset < 0 {
 				return p.title
 			}
 		}
-		return Text{"末尾", "end"}
+		return phrase.Say("末尾", "end")
 	}
 }
 
@@ -365,13 +366,13 @@ type authorized struct {
 
 // authorization reads the header. It reports false where too little of it can be read to go on.
 func (r *Report) authorization(value string) (a authorized, ok bool) {
-	wrong := func(text Text) {
+	wrong := func(text phrase.Text) {
 		r.check("authorization", Wrong, text)
 		r.cause(AuthorizationFormat, text)
 	}
 	scheme, rest, _ := strings.Cut(strings.TrimSpace(value), " ")
 	if scheme != wechatpay.Scheme {
-		wrong(say("认证类型是 %q，应为 %s", "its type is %q, it ought to be %s", scheme, wechatpay.Scheme))
+		wrong(phrase.Say("认证类型是 %q，应为 %s", "its type is %q, it ought to be %s", scheme, wechatpay.Scheme))
 		if rest == "" {
 			return a, false
 		}
@@ -381,27 +382,27 @@ func (r *Report) authorization(value string) (a authorized, ok bool) {
 		m := pair.FindStringSubmatch(p)
 		if m == nil {
 			if strings.TrimSpace(p) != "" {
-				wrong(say("读不懂 %q：值要用双引号括起来", "%q can't be read: values stand in double quotes", shorten(p)))
+				wrong(phrase.Say("读不懂 %q：值要用双引号括起来", "%q can't be read: values stand in double quotes", shorten(p)))
 			}
 			continue
 		}
 		to := fields[m[1]]
 		switch {
 		case to == nil:
-			wrong(say("多了 %s", "there is no %s in it", m[1]))
+			wrong(phrase.Say("多了 %s", "there is no %s in it", m[1]))
 		case *to != "":
-			wrong(say("%s 出现了两次", "%s is there twice", m[1]))
+			wrong(phrase.Say("%s 出现了两次", "%s is there twice", m[1]))
 		default:
 			*to = m[2]
 		}
 	}
 	for _, name := range []string{"mchid", "nonce_str", "signature", "timestamp", "serial_no"} {
 		if *fields[name] == "" {
-			wrong(say("缺少 %s", "%s is missing", name))
+			wrong(phrase.Say("缺少 %s", "%s is missing", name))
 		}
 	}
 	if len(r.Causes) == 0 {
-		r.check("authorization", Right, say("%s", "%s", scheme))
+		r.check("authorization", Right, phrase.Say("%s", "%s", scheme))
 	}
 	return a, a.nonce != "" && a.signature != "" && a.timestamp != ""
 }
@@ -430,15 +431,15 @@ func (q Request) Diagnose() Report {
 	r.timestamp(a.timestamp, q.At)
 	r.merchant(a, key, q)
 	r.serial(a.serial, key, q.Keys)
-	r.check("nonce", Right, say("%d 个字符", "%d characters", len(a.nonce)))
+	r.check("nonce", Right, phrase.Say("%d 个字符", "%d characters", len(a.nonce)))
 
 	opened, ok := r.open(a.signature, key, q.Keys)
 	if !ok {
 		switch {
 		case slices.ContainsFunc(r.Causes, func(c Cause) bool { return c.Code == OtherKey }):
 		case key.owner == platform:
-			r.check("key", Wrong, say("%s 是微信支付的密钥", "%s is WeChat Pay's", key.title()))
-			r.cause(PlatformKeyUsed, say("用微信支付的密钥（%s）检查商户的签名",
+			r.check("key", Wrong, phrase.Say("%s 是微信支付的密钥", "%s is WeChat Pay's", key.title()))
+			r.cause(PlatformKeyUsed, phrase.Say("用微信支付的密钥（%s）检查商户的签名",
 				"the merchant's signature was checked with WeChat Pay's key (%s)", key.Name))
 		default:
 			r.stranger(key)
@@ -450,13 +451,13 @@ func (q Request) Diagnose() Report {
 		{"method", titles["method"], methods(q.Method)},
 		{"url", titles["url"], targets(q.Target)},
 		{"timestamp", titles["timestamp"], timestamps(a.timestamp)},
-		{"nonce", titles["nonce"], cases(a.nonce, NonceDiffers, "nonce", Text{"随机串的大小写变了",
-			"the nonce is in another case"})},
+		{"nonce", titles["nonce"], cases(a.nonce, NonceDiffers, "nonce", phrase.Say("随机串的大小写变了",
+			"the nonce is in another case"))},
 		{"body", titles["body"], []variant{{text: body}}},
 	}
 	found := search(opened, parts, 4, frames(parts), func(try func([]string, edit) bool) bool {
 		if isUpload && try([]string{q.Method, q.Target, a.timestamp, a.nonce, string(q.Body)},
-			edit{MultipartBody, "body", Text{"对整个 multipart 正文签了名", "the whole multipart body was signed"}}) {
+			edit{MultipartBody, "body", phrase.Say("对整个 multipart 正文签了名", "the whole multipart body was signed")}) {
 			return true
 		}
 		n, err := strconv.ParseInt(a.timestamp, 10, 64)
@@ -467,13 +468,13 @@ func (q Request) Diagnose() Report {
 		for off := int64(1); off <= 600; off++ {
 			for _, t := range []int64{n - off, n + off} {
 				if at(strconv.FormatInt(t, 10), edit{TimestampDiffers, "timestamp",
-					say("签名时的时间戳是 %d，Authorization 里是 %d", "%d was signed, Authorization has %d", t, n)}) {
+					phrase.Say("签名时的时间戳是 %d，Authorization 里是 %d", "%d was signed, Authorization has %d", t, n)}) {
 					return true
 				}
 			}
 		}
 		for ms := n*1000 + 1; ms < n*1000+1000; ms++ {
-			if at(strconv.FormatInt(ms, 10), edit{Milliseconds, "timestamp", say("签名时时间戳是毫秒（%d）",
+			if at(strconv.FormatInt(ms, 10), edit{Milliseconds, "timestamp", phrase.Say("签名时时间戳是毫秒（%d）",
 				"the signed timestamp was in milliseconds (%d)", ms)}) {
 				return true
 			}
@@ -481,7 +482,7 @@ func (q Request) Diagnose() Report {
 		return false
 	})
 	if q.Method != strings.ToUpper(q.Method) {
-		r.cause(MethodDiffers, say("方法 %q 不是大写", "the method %q is not in upper case", q.Method))
+		r.cause(MethodDiffers, phrase.Say("方法 %q 不是大写", "the method %q is not in upper case", q.Method))
 	}
 	r.explain(opened, found, parts)
 	return r.conclude(found, key, a.signature)
@@ -489,13 +490,13 @@ func (q Request) Diagnose() Report {
 
 // merchant checks that header, certificate and body speak of one merchant.
 func (r *Report) merchant(a authorized, key Key, q Request) {
-	differs := func(where Text, other string) {
-		r.check("mchid", Wrong, say("Authorization 里是 %s，%s是 %s", "Authorization has %s, %s %s", a.mchid, where, other))
-		r.cause(MchIDDiffers, say("Authorization 的 mchid 是 %s，%s是 %s",
+	differs := func(where phrase.Text, other string) {
+		r.check("mchid", Wrong, phrase.Say("Authorization 里是 %s，%s是 %s", "Authorization has %s, %s %s", a.mchid, where, other))
+		r.cause(MchIDDiffers, phrase.Say("Authorization 的 mchid 是 %s，%s是 %s",
 			"the mchid of Authorization is %s, %s %s", a.mchid, where, other))
 	}
 	if key.mchid != "" && key.mchid != a.mchid {
-		differs(Text{"证书", "the certificate's"}, key.mchid)
+		differs(phrase.Say("证书", "the certificate's"), key.mchid)
 		return
 	}
 	var named struct {
@@ -511,46 +512,46 @@ func (r *Report) merchant(a authorized, key Key, q Request) {
 	}{{"sp_mchid", named.SpMchID}, {"mchid", named.MchID}, {"sp_mchid", values.Get("sp_mchid")}, {"mchid", values.Get("mchid")}} {
 		if id, ok := of.value.(string); ok && id != "" {
 			if id != a.mchid {
-				differs(say("请求里的 %s ", "the request's %s", of.name), id)
+				differs(phrase.Say("请求里的 %s ", "the request's %s", of.name), id)
 				return
 			}
 			break
 		}
 	}
-	r.check("mchid", Right, say("%s", "%s", a.mchid))
+	r.check("mchid", Right, phrase.Say("%s", "%s", a.mchid))
 }
 
 // serial checks that serial_no names the merchant's certificate.
 func (r *Report) serial(serial string, key Key, keys []Key) {
 	same, spelled := key.is(serial)
-	wrong := func(code Code, text Text) {
+	wrong := func(code Code, text phrase.Text) {
 		r.check("serial", Wrong, text)
 		r.cause(code, text)
 	}
 	switch {
 	case spelled:
-		r.check("serial", Right, say("%s", "%s", serial))
+		r.check("serial", Right, phrase.Say("%s", "%s", serial))
 	case same:
-		wrong(SerialFormat, say("%s 的写法不对，应为 %s", "%s is spelled wrongly, it ought to be %s", serial, key.ID))
+		wrong(SerialFormat, phrase.Say("%s 的写法不对，应为 %s", "%s is spelled wrongly, it ought to be %s", serial, key.ID))
 	case strings.HasPrefix(serial, publicKeyPrefix):
-		wrong(PlatformSerial, say("%s 是微信支付公钥的 ID", "%s is the id of WeChat Pay's public key", serial))
+		wrong(PlatformSerial, phrase.Say("%s 是微信支付公钥的 ID", "%s is the id of WeChat Pay's public key", serial))
 	case slices.ContainsFunc(keys, func(k Key) bool { same, _ := k.is(serial); return same && k.owner == platform }):
-		wrong(PlatformSerial, say("%s 是平台证书的序列号", "%s is the serial of a platform certificate", serial))
+		wrong(PlatformSerial, phrase.Say("%s 是平台证书的序列号", "%s is the serial of a platform certificate", serial))
 	case key.ID == "":
-		r.check("serial", Unknown, say("%s；%s 不含序列号，无法比较（改用 apiclient_cert.pem）",
+		r.check("serial", Unknown, phrase.Say("%s；%s 不含序列号，无法比较（改用 apiclient_cert.pem）",
 			"%s; %s holds no serial to compare it with (give apiclient_cert.pem)", serial, key.Name))
 	default:
-		wrong(WrongSerial, say("%s 不是 %s 的序列号（%s）", "%s is not the serial of %s (%s)", serial, key.Name, key.ID))
+		wrong(WrongSerial, phrase.Say("%s 不是 %s 的序列号（%s）", "%s is not the serial of %s (%s)", serial, key.Name, key.ID))
 	}
 }
 
 // methods returns what may have been signed in place of a method.
 func methods(sent string) []variant {
 	v := variant{text: sent}
-	all := cases(sent, MethodDiffers, "method", Text{"签名时方法的大小写不同", "the method was signed in another case"})
+	all := cases(sent, MethodDiffers, "method", phrase.Say("签名时方法的大小写不同", "the method was signed in another case"))
 	for _, other := range []string{"GET", "POST", "PUT", "PATCH", "DELETE"} {
 		if other != strings.ToUpper(sent) {
-			all = append(all, v.with(other, edit{MethodDiffers, "method", say("签名时方法是 %s，发送的是 %s",
+			all = append(all, v.with(other, edit{MethodDiffers, "method", phrase.Say("签名时方法是 %s，发送的是 %s",
 				"%s was signed, %s was sent", other, sent)}))
 		}
 	}
@@ -563,7 +564,7 @@ func targets(sent string) []variant {
 	all := []variant{v}
 	add := func(code Code, text, zh, en string) {
 		if text != sent && !slices.ContainsFunc(all, func(v variant) bool { return v.text == text }) {
-			all = append(all, v.with(text, edit{code, "url", Text{zh, en}}))
+			all = append(all, v.with(text, edit{code, "url", phrase.Say(zh, en)}))
 		}
 	}
 	path, query, has := strings.Cut(sent, "?")

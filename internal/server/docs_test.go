@@ -15,6 +15,7 @@ import (
 	"unicode"
 
 	"github.com/fenhao-pay/fenhao/internal/pay"
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 )
 
 // sources parses the Go files of the rooms that make errors of ours, tests aside, by folder.
@@ -118,19 +119,19 @@ func TestEveryCodeHasASentence(t *testing.T) {
 		if s.status < 400 || s.status > 599 {
 			t.Errorf("%s has status %d", code, s.status)
 		}
-		for _, said := range []said{s.title, s.detail} {
-			zh := strings.TrimSpace(placeholder.ReplaceAllString(said.zh, ""))
-			if strings.TrimSpace(said.zh) == "" || strings.TrimSpace(said.en) == "" {
+		for _, said := range []phrase.Text{s.title, s.detail} {
+			zh := strings.TrimSpace(placeholder.ReplaceAllString(said.ZH, ""))
+			if strings.TrimSpace(said.ZH) == "" || strings.TrimSpace(said.EN) == "" {
 				t.Errorf("%s is not said in both languages: %+v", code, said)
 			}
 			if strings.ContainsFunc(zh, unicode.IsLetter) && !strings.ContainsFunc(zh, isHan) {
-				t.Errorf("%s: %q is not Chinese", code, said.zh)
+				t.Errorf("%s: %q is not Chinese", code, said.ZH)
 			}
-			if strings.ContainsFunc(said.en, isHan) {
-				t.Errorf("%s: %q is not English", code, said.en)
+			if strings.ContainsFunc(said.EN, isHan) {
+				t.Errorf("%s: %q is not English", code, said.EN)
 			}
 		}
-		if !strings.ContainsFunc(s.title.zh, isHan) || !strings.ContainsFunc(s.title.en, unicode.IsLetter) {
+		if !strings.ContainsFunc(s.title.ZH, isHan) || !strings.ContainsFunc(s.title.EN, unicode.IsLetter) {
 			t.Errorf("%s has the title %+v", code, s.title)
 		}
 	}
@@ -153,7 +154,7 @@ func TestPlaceholdersAreGiven(t *testing.T) {
 		}
 		made[code]++
 		s := sentences[code]
-		for _, said := range []string{s.title.zh, s.title.en, s.detail.zh, s.detail.en} {
+		for _, said := range []string{s.title.ZH, s.title.EN, s.detail.ZH, s.detail.EN} {
 			for _, m := range placeholder.FindAllStringSubmatch(said, -1) {
 				if m[1] != "request_id" && !slices.Contains(given, m[1]) {
 					t.Errorf("%s.%s makes an error of %s without {%s}, which the sentence %q names: it gives %q",
@@ -272,8 +273,8 @@ func TestErrorsAreDocumented(t *testing.T) {
 			t.Errorf("docs/errors.md lacks ### %s", code)
 			continue
 		}
-		head := "**" + strconv.Itoa(s.status) + "** · " + s.title.en + " · " + s.title.zh
-		said := "> " + s.detail.en + "\\\n> " + s.detail.zh + "\n"
+		head := "**" + strconv.Itoa(s.status) + "** · " + s.title.EN + " · " + s.title.ZH
+		said := "> " + s.detail.EN + "\\\n> " + s.detail.ZH + "\n"
 		for _, want := range []string{head, said} {
 			if !strings.Contains(part, want) {
 				t.Errorf("docs/errors.md#%s lacks:\n%s", code, want)
@@ -295,7 +296,7 @@ func TestErrorsAreDocumented(t *testing.T) {
 	}
 	// The example at the top of the page is what the program says.
 	s := sentences[pay.CodeOrderExpired]
-	for _, want := range []string{s.title.en, s.detail.en, newProblem(about{}, pay.CodeOrderExpired, nil).Type} {
+	for _, want := range []string{s.title.EN, s.detail.EN, newProblem(about{}, pay.CodeOrderExpired, nil).Type} {
 		if top, _, _ := strings.Cut(string(page), "\n## "); !strings.Contains(top, strconv.Quote(want)) {
 			t.Errorf("the example of docs/errors.md lacks %q", want)
 		}

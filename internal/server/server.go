@@ -21,6 +21,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/fenhao-pay/fenhao/internal/pay"
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 )
 
 // maxBody bounds the body of a request to our APIs, in bytes.
@@ -206,8 +207,8 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 func (s *Server) console(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(http.StatusNotFound)
-	fmt.Fprintln(w, said{
+	fmt.Fprintln(w, phrase.Say(
 		"这个版本还没有管理后台。同样的内容可用商户 API 查看：GET /v1/orders、GET /v1/events（Authorization: Bearer fk_…），见 /openapi.json。",
 		"This version has no console yet. The merchant API shows the same: GET /v1/orders, GET /v1/events (Authorization: Bearer fk_…), see /openapi.json.",
-	}.in(aboutOf(r.Context()).lang))
+	).In(aboutOf(r.Context()).lang))
 }

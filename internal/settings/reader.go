@@ -19,6 +19,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"github.com/fenhao-pay/fenhao/internal/spell"
 )
 
@@ -42,21 +43,21 @@ type given struct {
 	inFile bool   // it was the _file form of a secret
 }
 
-func (r *reader) wrong(key string, line int, t Text) {
+func (r *reader) wrong(key string, line int, t phrase.Text) {
 	r.problems = append(r.problems, problem(key, line, t))
 }
 
-func (r *reader) warn(key string, line int, t Text) {
+func (r *reader) warn(key string, line int, t phrase.Text) {
 	r.warnings = append(r.warnings, problem(key, line, t))
 }
 
-func problem(key string, line int, t Text) Problem {
+func problem(key string, line int, t phrase.Text) Problem {
 	at := place(key, line)
-	return Problem{Key: key, Line: line, Text: Text{at.ZH + t.ZH, at.EN + t.EN}}
+	return Problem{Key: key, Line: line, Text: phrase.Say(at.ZH+t.ZH, at.EN+t.EN)}
 }
 
 // whole records a problem whose sentence names key and line by itself.
-func (r *reader) whole(key string, line int, t Text) {
+func (r *reader) whole(key string, line int, t phrase.Text) {
 	r.problems = append(r.problems, Problem{Key: key, Line: line, Text: t})
 }
 
@@ -165,7 +166,7 @@ func join(prefix, name string) string {
 // contradiction.
 func (r *reader) set(at string, g given) {
 	if old, ok := r.given[at]; ok && old.inFile != g.inFile && (old.line == 0) == (g.line == 0) {
-		r.wrong(g.name, g.line, say("已经有 %[1]s 了，两者只留一个", "%[1]s is given too; keep one of the two", old.name))
+		r.wrong(g.name, g.line, phrase.Say("已经有 %[1]s 了，两者只留一个", "%[1]s is given too; keep one of the two", old.name))
 		return
 	}
 	r.given[at] = g
@@ -177,7 +178,7 @@ func (r *reader) set(at string, g given) {
 func (r *reader) readFile() bool {
 	data, err := os.ReadFile(r.file)
 	if errors.Is(err, fs.ErrNotExist) {
-		r.wrong("", 0, say("没有这个文件。生成一份：fenhao init --config %[1]s；只用环境变量：fenhao serve --config=",
+		r.wrong("", 0, phrase.Say("没有这个文件。生成一份：fenhao init --config %[1]s；只用环境变量：fenhao serve --config=",
 			"there is no such file. Make one: fenhao init --config %[1]s; to use variables alone: fenhao serve --config=", r.file))
 		return false
 	}
@@ -187,7 +188,7 @@ func (r *reader) readFile() bool {
 	}
 	data = bytes.TrimPrefix(data, []byte("\ufeff")) // Windows editors begin UTF-8 with it
 	if !utf8.Valid(data) {
-		r.wrong("", 0, say("不是 UTF-8 编码。用编辑器另存为 UTF-8", "not UTF-8. Save it as UTF-8 in your editor"))
+		r.wrong("", 0, phrase.Say("不是 UTF-8 编码。用编辑器另存为 UTF-8", "not UTF-8. Save it as UTF-8 in your editor"))
 		return false
 	}
 	tree, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey()) // duplicates are told below, in our words
@@ -200,7 +201,7 @@ func (r *reader) readFile() bool {
 				line = e.Token.Position.Line
 			}
 		}
-		r.wrong("", line, say("YAML 写法不对（%[1]s）。用空格缩进，不用 Tab；含有 : # @ 等符号的值要加引号",
+		r.wrong("", line, phrase.Say("YAML 写法不对（%[1]s）。用空格缩进，不用 Tab；含有 : # @ 等符号的值要加引号",
 			"not valid YAML (%[1]s). Indent with spaces, not tabs; quote values that contain : # @ and the like", message))
 		return false
 	}
@@ -211,7 +212,7 @@ func (r *reader) readFile() bool {
 		}
 	}
 	if len(bodies) > 1 {
-		r.wrong("", line(bodies[1]), say("一个文件只能有一份设置，删去 --- 分隔线",
+		r.wrong("", line(bodies[1]), phrase.Say("一个文件只能有一份设置，删去 --- 分隔线",
 			"one file holds one set of settings; remove the --- line"))
 		return false
 	}
@@ -228,7 +229,7 @@ func (r *reader) warnOfMode(file, name string, line int) {
 	if err != nil || runtime.GOOS == "windows" || info.Mode().Perm()&0o077 == 0 {
 		return // Windows has no such bits, and an unreadable file has been told already
 	}
-	r.warn(name, line, say("%[1]s 的权限是 %04[2]o，其他用户可能读到密钥。执行：chmod 600 %[1]s",
+	r.warn(name, line, phrase.Say("%[1]s 的权限是 %04[2]o，其他用户可能读到密钥。执行：chmod 600 %[1]s",
 		"%[1]s has mode %04[2]o, so others may read its secrets. Run: chmod 600 %[1]s", file, info.Mode().Perm()))
 }
 
@@ -247,7 +248,7 @@ func (r *reader) readSection(n ast.Node, t reflect.Type, at string) {
 		if n.Type() == ast.NullType { // a section all of whose lines are comments
 			return
 		}
-		r.wrong(at, line(n), say("这里要写下级设置，每行一个“名称: 值”。可用的名称：%[1]s",
+		r.wrong(at, line(n), phrase.Say("这里要写下级设置，每行一个“名称: 值”。可用的名称：%[1]s",
 			"settings belong here, one \"name: value\" a line. The names: %[1]s", strings.Join(names(keys), ", ")))
 		return
 	}
@@ -257,7 +258,7 @@ func (r *reader) readSection(n ast.Node, t reflect.Type, at string) {
 		name, nr := token.Value, token.Position.Line
 		full := join(at, name)
 		if _, plain := entries.Key().(*ast.StringNode); !plain {
-			r.wrong(full, nr, say("名称要直接写出来，不能用 YAML 的 ?、<< 或别名",
+			r.wrong(full, nr, phrase.Say("名称要直接写出来，不能用 YAML 的 ?、<< 或别名",
 				"write the name itself, without YAML's ?, << or aliases"))
 			continue
 		}
@@ -267,7 +268,7 @@ func (r *reader) readSection(n ast.Node, t reflect.Type, at string) {
 			continue
 		}
 		if first, again := seen[name]; again {
-			r.whole(full, nr, say("设置 %[1]q 写了两次（第 %[2]d 行和第 %[3]d 行），删去其中一个",
+			r.whole(full, nr, phrase.Say("设置 %[1]q 写了两次（第 %[2]d 行和第 %[3]d 行），删去其中一个",
 				"%[1]q is set twice (lines %[2]d and %[3]d); remove one", full, first, nr))
 			continue
 		}
@@ -284,20 +285,20 @@ func (r *reader) unknownKey(keys []key, name, at string, nr int) {
 		if where == "" {
 			zh, en = "最外层", "at the top level"
 		}
-		r.whole(full, nr, Text{
+		r.whole(full, nr, phrase.Say(
 			fmt.Sprintf("设置 %q（第 %d 行）的位置不对，应写在%s", name, nr, zh),
 			fmt.Sprintf("setting %q (line %d) is in the wrong place: it belongs %s", name, nr, en),
-		})
+		))
 		return
 	}
 	if near := spell.Nearest(name, names(keys)); near != "" {
 		k, _, _ := find(keys, near)
 		r.meant[join(at, k.name)] = true
-		r.whole(full, nr, say("未知设置 %[1]q（第 %[2]d 行），你是想写 %[3]q 吗？",
+		r.whole(full, nr, phrase.Say("未知设置 %[1]q（第 %[2]d 行），你是想写 %[3]q 吗？",
 			"unknown setting %[1]q (line %[2]d). Did you mean %[3]q?", name, nr, near))
 		return
 	}
-	r.whole(full, nr, say("未知设置 %[1]q（第 %[2]d 行）。这里可用：%[3]s",
+	r.whole(full, nr, phrase.Say("未知设置 %[1]q（第 %[2]d 行）。这里可用：%[3]s",
 		"unknown setting %[1]q (line %[2]d). Here there are: %[3]s",
 		name, nr, strings.Join(names(keys), ", ")))
 }
@@ -306,7 +307,7 @@ func (r *reader) unknownKey(keys []key, name, at string, nr int) {
 func (r *reader) readValue(n ast.Node, k key, inFile bool, at, full string, nr int) {
 	switch n.(type) {
 	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode:
-		r.wrong(full, nr, say("值要直接写出来，不能用 YAML 的 &、* 或 !", "write the value itself, without YAML's &, * or !"))
+		r.wrong(full, nr, phrase.Say("值要直接写出来，不能用 YAML 的 &、* 或 !", "write the value itself, without YAML's &, * or !"))
 		return
 	}
 	switch k.kind {
@@ -322,7 +323,7 @@ func (r *reader) readValue(n ast.Node, k key, inFile bool, at, full string, nr i
 	switch n := n.(type) {
 	case *ast.NullNode:
 		r.set(at, given{name: full, line: nr, inFile: inFile})
-		r.wrong(full, nr, say("没有值。填上，或者删去这一行", "no value. Fill it in, or remove the line"))
+		r.wrong(full, nr, phrase.Say("没有值。填上，或者删去这一行", "no value. Fill it in, or remove the line"))
 	case *ast.StringNode:
 		r.set(at, given{name: full, line: nr, text: n.Value, inFile: inFile})
 	case *ast.LiteralNode:
@@ -331,7 +332,7 @@ func (r *reader) readValue(n ast.Node, k key, inFile bool, at, full string, nr i
 		r.set(at, given{name: full, line: nr, text: n.GetToken().Value, inFile: inFile})
 	default:
 		r.set(at, given{name: full, line: nr, inFile: inFile})
-		r.wrong(full, nr, say("这里要写一个文本值，写在引号里", "a text belongs here; put it in quotes"))
+		r.wrong(full, nr, phrase.Say("这里要写一个文本值，写在引号里", "a text belongs here; put it in quotes"))
 	}
 }
 
@@ -341,7 +342,7 @@ func (r *reader) readList(n ast.Node, k key, at, full string, nr int) {
 	}
 	sequence, ok := n.(*ast.SequenceNode)
 	if !ok {
-		r.wrong(full, nr, say("这里要写列表：每一项另起一行，以“- ”开头",
+		r.wrong(full, nr, phrase.Say("这里要写列表：每一项另起一行，以“- ”开头",
 			"a list belongs here: each entry on its own line, beginning with \"- \""))
 		return
 	}
@@ -399,7 +400,7 @@ func (r *reader) readVariable(name, value string) {
 	at, inFile, gap, ok := r.pathOf(strings.TrimPrefix(name, prefix), reflect.TypeFor[Settings](), "")
 	switch {
 	case gap != "":
-		r.wrong(name, 0, say("前面缺少 %[1]s：各项从 0 开始连续编号",
+		r.wrong(name, 0, phrase.Say("前面缺少 %[1]s：各项从 0 开始连续编号",
 			"%[1]s is missing before it: entries are counted from 0 without gaps", gap))
 	case ok:
 		r.set(at, given{name: name, text: value, inFile: inFile})
@@ -457,11 +458,11 @@ func (r *reader) unknownVariable(name string) {
 		known = append(known, strings.ReplaceAll(candidate, "#", "0"))
 	}
 	if near := spell.Nearest(name, known); near != "" {
-		r.whole(name, 0, say("未知环境变量 %[1]s，你是想写 %[2]s 吗？",
+		r.whole(name, 0, phrase.Say("未知环境变量 %[1]s，你是想写 %[2]s 吗？",
 			"unknown variable %[1]s. Did you mean %[2]s?", name, near))
 		return
 	}
-	r.whole(name, 0, say("未知环境变量 %[1]s。以 FENHAO_ 开头的变量都必须是设置；写错了就改正，不用就删去",
+	r.whole(name, 0, phrase.Say("未知环境变量 %[1]s。以 FENHAO_ 开头的变量都必须是设置；写错了就改正，不用就删去",
 		"unknown variable %[1]s. What begins with FENHAO_ must be a setting; correct it, or unset it", name))
 }
 
@@ -525,25 +526,25 @@ func (r *reader) secretText(g given) string {
 	r.warnOfMode(file, g.name, g.line)
 	text := strings.TrimRight(string(data), "\r\n")
 	if text == "" {
-		r.wrong(g.name, g.line, say("文件 %[1]s 是空的", "the file %[1]s is empty", file))
+		r.wrong(g.name, g.line, phrase.Say("文件 %[1]s 是空的", "the file %[1]s is empty", file))
 	}
 	return text
 }
 
 // unreadable says why file could not be read, and what to do.
-func unreadable(file string, err error) Text {
+func unreadable(file string, err error) phrase.Text {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return say("没有文件 %[1]s。检查路径；相对路径从配置文件所在目录算起",
+		return phrase.Say("没有文件 %[1]s。检查路径；相对路径从配置文件所在目录算起",
 			"there is no file %[1]s. Check the path; relative ones start at the folder of the configuration file", file)
 	case errors.Is(err, fs.ErrPermission):
-		return say("没有权限读取 %[1]s。让运行 fenhao 的用户成为它的所有者：chown",
+		return phrase.Say("没有权限读取 %[1]s。让运行 fenhao 的用户成为它的所有者：chown",
 			"no permission to read %[1]s. Make the user who runs fenhao its owner: chown", file)
 	}
 	cause := err
 	if e := (*fs.PathError)(nil); errors.As(err, &e) {
 		cause = e.Err
 	}
-	return say("读不出 %[1]s（%[2]v）。它必须是一个普通文件",
+	return phrase.Say("读不出 %[1]s（%[2]v）。它必须是一个普通文件",
 		"can't read %[1]s (%[2]v). It has to be a regular file", file, cause)
 }

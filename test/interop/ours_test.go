@@ -85,7 +85,7 @@ func (s *ours) close(ctx context.Context, number string) error {
 }
 
 func (s *ours) notification(r *http.Request) (payment, error) {
-	body, err := io.ReadAll(r.Body)
+	body, err := readBody(r)
 	if err != nil {
 		return payment{}, err
 	}
@@ -97,6 +97,11 @@ func (s *ours) notification(r *http.Request) (payment, error) {
 		return payment{}, errors.New("it is no payment")
 	}
 	return ourPayment(n.Transaction), nil
+}
+
+func readBody(r *http.Request) ([]byte, error) {
+	defer r.Body.Close()
+	return io.ReadAll(r.Body)
 }
 
 func (s *ours) certificates(ctx context.Context) ([]string, error) {

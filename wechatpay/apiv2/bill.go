@@ -1,34 +1,26 @@
 package apiv2
 
 import (
-	"bufio"
-	"bytes"
 	"cmp"
-	"compress/gzip"
 	"context"
 	"crypto/sha1" // WeChat Pay's choice; it guards against accidents alone
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/fenhao-pay/fenhao/internal/phrase"
+	"github.com/fenhao-pay/fenhao/wechatpay/internal/rules"
+	"github.com/fenhao-pay/fenhao/wechatpay/internal/transport"
 )
 
 // ErrBadBill is matched by the error of a bill whose bytes are not those that WeChat Pay announced, are no gzip, or exceed
 // a limit. Ask for the bill again, nothing of it may be believed.
 var ErrBadBill = errors.New("the bill is not what WeChat Pay announced")
-
-const (
-	// maxBill is the default limit of a bill's plain text: some three million rows.
-	maxBill = 1 << 30
-
-	// stallTime is how long a download may pause. A download as a whole has no limit but its context.
-	stallTime = 30 * time.Second
-)
 
 // The types of trade bills.
 const (
@@ -85,13 +77,13 @@ func (c *Client) DownloadBill(ctx context.Context, r TradeBillRequest) (io.ReadC
 	switch kind {
 	case BillAll, BillSuccess, BillRefund, BillRechargeRefund:
 	default:
-		return nil, fmt.Errorf("trade bill: %w", &RequestError{"bill_type", text{
-			"it is ALL, SUCCESS, REFUND or RECHARGE_REFUND", "应为 ALL、SUCCESS、REFUND 或 RECHARGE_REFUND",
+		return nil, fmt.Errorf("trade bill: %w", &RequestError{"bill_type", phrase.Text{
+			EN: "it is ALL, SUCCESS, REFUND or RECHARGE_REFUND", ZH: "应为 ALL、SUCCESS、REFUND 或 RECHARGE_REFUND",
 		}})
 	}
 	body, err := c.bill(ctx, "/pay/downloadbill", r.Date, Field{"bill_type", kind}, c.credentials.SignType, r.MaxBytes)
 	if err != nil {
-		return nil, fmt.Errorf("trade bill of %s: %w", clip(r.Date, 20), err)
+		return nil, fmt.Errorf("trade bill of %s: %w", phrase.Clip(r.Date, 20), err)
 	}
 	return body, nil
 }
@@ -106,31 +98,28 @@ func (c *Client) DownloadFundFlow(ctx context.Context, r FundFlowBillRequest) (i
 	switch account {
 	case AccountBasic, AccountOperation, AccountFees:
 	default:
-		return nil, fmt.Errorf("fund flow bill: %w", &RequestError{"account_type", text{
-			"it is Basic, Operation or Fees", "应为 Basic、Operation 或 Fees",
+		return nil, fmt.Errorf("fund flow bill: %w", &RequestError{"account_type", phrase.Text{
+			EN: "it is Basic, Operation or Fees", ZH: "应为 Basic、Operation 或 Fees",
 		}})
 	}
 	body, err := c.bill(ctx, fundFlowPath, r.Date, Field{"account_type", account}, HMACSHA256, r.MaxBytes)
 	if err != nil {
-		return nil, fmt.Errorf("fund flow bill of %s: %w", clip(r.Date, 20), err)
+		return nil, fmt.Errorf("fund flow bill of %s: %w", phrase.Clip(r.Date, 20), err)
 	}
 	return body, nil
 }
 
 func (c *Client) bill(ctx context.Context, path, date string, what Field, t SignType, most int64) (io.ReadCloser, error) {
-	day, err := time.Parse(time.DateOnly, date)
-	if err != nil {
-		return nil, &RequestError{"bill_date", text{
-			"it is a day of Beijing time such as 2026-11-19", "应为北京时间的日期，例如 2026-11-19",
+	if err := refuse("bill_date", rules.Day(date)); err != nil {
+		return nil, err
+	}
+	if date >= c.now().In(rules.Beijing).Format(time.DateOnly) {
+		return nil, &RequestError{"bill_date", phrase.Text{
+			EN: "the day is not over in Beijing: its bill is made on the next one, after 9:00",
+			ZH: "该日尚未结束（北京时间）：账单在次日 9:00 后生成",
 		}}
 	}
-	if date >= c.now().In(beijing).Format(time.DateOnly) {
-		return nil, &RequestError{"bill_date", text{
-			"the day is not over in Beijing: its bill is made on the next one, after 9:00",
-			"该日尚未结束（北京时间）：账单在次日 9:00 后生成",
-		}}
-	}
-	request, err := c.seal("", Fields{{"bill_date", day.Format("20060102")}, {"tar_type", "GZIP"}, what}, t)
+	request, err := c.seal("", Fields{{"bill_date", strings.ReplaceAll(date, "-", "")}, {"tar_type", "GZIP"}, what}, t)
 	if err != nil {
 		return nil, err
 	}
@@ -140,53 +129,21 @@ func (c *Client) bill(ctx context.Context, path, date string, what Field, t Sign
 	}
 	patient := *h
 	patient.Timeout = 0 // it would end a download that is under way; instead, a pause does
-	ctx, cancel := context.WithCancelCause(ctx)
-	timer := time.AfterFunc(stallTime, func() { cancel(errStalled) })
+	ctx, watch := transport.NewWatch(ctx)
 	resp, err := c.send(ctx, &patient, path, request.body)
 	if err == nil {
-		body := &download{resp.Body, ctx, cancel, timer}
+		body := watch.Body(resp.Body, uncertain)
 		var bill io.ReadCloser
-		if bill, err = readBill(resp, body, cmp.Or(most, maxBill)); err == nil {
+		if bill, err = readBill(resp, body, cmp.Or(most, transport.MaxBill)); err == nil {
 			return bill, nil
 		}
 		_ = body.Close() // what it held has been read
 	}
-	timer.Stop()
-	if context.Cause(ctx) == errStalled {
-		err = uncertain(errStalled)
+	if watch.Stalled() {
+		err = uncertain(transport.ErrStalled)
 	}
-	cancel(nil)
+	watch.Stop()
 	return nil, err
-}
-
-var errStalled = fmt.Errorf("nothing came for %v", stallTime)
-
-// download is a body that may not pause for long. Its errors match ErrUncertain.
-type download struct {
-	io.ReadCloser
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	timer  *time.Timer
-}
-
-func (d *download) Read(b []byte) (int, error) {
-	d.timer.Reset(stallTime)
-	n, err := d.ReadCloser.Read(b)
-	d.timer.Stop() // what the reader does with it takes as long as it takes
-	switch {
-	case err == nil || err == io.EOF:
-		return n, err
-	case context.Cause(d.ctx) == errStalled:
-		return n, uncertain(errStalled)
-	}
-	return n, uncertain(err)
-}
-
-func (d *download) Close() error {
-	d.timer.Stop()
-	err := d.ReadCloser.Close()
-	d.cancel(nil)
-	return err
 }
 
 // readBill tells a bill from a refusal by its first bytes: refusals are XML, whatever was asked for.
@@ -195,10 +152,8 @@ func readBill(resp *http.Response, body io.ReadCloser, most int64) (io.ReadClose
 		page, _ := io.ReadAll(io.LimitReader(body, 4096)) // a page of somebody's: what there is of it will do
 		return nil, httpError(resp.StatusCode, page)
 	}
-	b := &plainBill{body: body, digest: digestOf(resp.Header), left: most, sum: sha1.New(), rawSum: sha1.New()}
-	raw := bufio.NewReaderSize(io.TeeReader(body, b.rawSum), 16<<10)
-	b.in = raw
-	magic, err := raw.Peek(2)
+	b := transport.NewBill(body, digestOf(resp.Header), most, badBill)
+	magic, err := b.Raw().Peek(2)
 	switch {
 	case len(magic) == 0:
 		if err == io.EOF {
@@ -206,13 +161,20 @@ func readBill(resp *http.Response, body io.ReadCloser, most int64) (io.ReadClose
 		}
 		return nil, fmt.Errorf("read the bill: %w", err)
 	case magic[0] == '<':
-		return nil, readBillRefusal(raw)
-	case bytes.Equal(magic, []byte{0x1f, 0x8b}): // it was asked for, but proxies unpack
-		if b.in, err = gzip.NewReader(raw); err != nil {
-			return nil, fmt.Errorf("read the bill: %w", broken(err))
-		}
+		return nil, readBillRefusal(b.Raw())
+	}
+	if err := b.Unpack(); err != nil {
+		return nil, fmt.Errorf("read the bill: %w", err)
 	}
 	return b, nil
+}
+
+// badBill tells a download that broke off from bytes that are not the bill.
+func badBill(err error) error {
+	if errors.Is(err, ErrUncertain) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrBadBill, err)
 }
 
 // readBillRefusal reads what came instead of a bill. It is not signed.
@@ -250,45 +212,3 @@ func digestOf(h http.Header) []byte {
 	}
 	return raw
 }
-
-// plainBill is the plain text of a bill that is being downloaded.
-type plainBill struct {
-	body        io.Closer
-	in          io.Reader // without gzip
-	sum, rawSum hash.Hash
-	digest      []byte // expected, or nil
-	left        int64
-	end         error // what the last read returned, if it was an error
-}
-
-func (p *plainBill) Read(b []byte) (int, error) {
-	if p.end != nil {
-		return 0, p.end
-	}
-	n, err := p.in.Read(b)
-	p.sum.Write(b[:n])
-	if p.left -= int64(n); p.left < 0 {
-		n, err = 0, fmt.Errorf("%w: it is longer than the limit", ErrBadBill)
-	} else if err == io.EOF && !p.matches() {
-		err = fmt.Errorf("%w: its SHA-1 is another one", ErrBadBill)
-	} else if err != nil && err != io.EOF {
-		err = broken(err)
-	}
-	p.end = err
-	return n, err
-}
-
-// matches compares with the digest of the text, and of the file as it was sent: it is not documented which is meant.
-func (p *plainBill) matches() bool {
-	return p.digest == nil || bytes.Equal(p.sum.Sum(nil), p.digest) || bytes.Equal(p.rawSum.Sum(nil), p.digest)
-}
-
-// broken tells a download that broke off from bytes that are not gzip.
-func broken(err error) error {
-	if errors.Is(err, ErrUncertain) {
-		return err
-	}
-	return fmt.Errorf("%w: %w", ErrBadBill, err)
-}
-
-func (p *plainBill) Close() error { return p.body.Close() }

@@ -7,19 +7,15 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/http/httptrace"
-	"net/url"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
+
+	"github.com/fenhao-pay/fenhao/internal/phrase"
+	"github.com/fenhao-pay/fenhao/wechatpay/internal/rules"
+	"github.com/fenhao-pay/fenhao/wechatpay/internal/transport"
 )
 
 // BaseURL is WeChat Pay's own address, the default of [WithBaseURL].
@@ -40,13 +36,9 @@ type Option func(*Client) error
 // WithBaseURL sends all requests to another server, such as a sandbox: scheme, host and port alone.
 func WithBaseURL(address string) Option {
 	return func(c *Client) error {
-		u, err := url.Parse(address)
-		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil ||
-			strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
-			return &ConfigError{"WithBaseURL", text{
-				"it is http:// or https:// with a host and perhaps a port, and nothing after that",
-				"应为 http:// 或 https:// 加主机名（可带端口），其后不能有路径",
-			}}
+		u, problem := rules.Server(address)
+		if u == nil {
+			return &ConfigError{"WithBaseURL", problem}
 		}
 		c.base = u.Scheme + "://" + u.Host
 		return nil
@@ -62,7 +54,7 @@ func WithBaseURL(address string) Option {
 func WithHTTPClient(h *http.Client) Option {
 	return func(c *Client) error {
 		if h == nil {
-			return &ConfigError{"WithHTTPClient", text{"it is nil", "不能为 nil"}}
+			return &ConfigError{"WithHTTPClient", phrase.Text{EN: "it is nil", ZH: "不能为 nil"}}
 		}
 		c.http = h
 		return nil
@@ -73,7 +65,7 @@ func WithHTTPClient(h *http.Client) Option {
 func WithClock(now func() time.Time) Option {
 	return func(c *Client) error {
 		if now == nil {
-			return &ConfigError{"WithClock", text{"it is nil", "不能为 nil"}}
+			return &ConfigError{"WithClock", phrase.Text{EN: "it is nil", ZH: "不能为 nil"}}
 		}
 		c.now = now
 		return nil
@@ -85,7 +77,7 @@ func WithClock(now func() time.Time) Option {
 func WithLogger(l *slog.Logger) Option {
 	return func(c *Client) error {
 		if l == nil {
-			return &ConfigError{"WithLogger", text{"it is nil", "不能为 nil"}}
+			return &ConfigError{"WithLogger", phrase.Text{EN: "it is nil", ZH: "不能为 nil"}}
 		}
 		c.log = l
 		return nil
@@ -142,23 +134,17 @@ func NewClient(c Config, opts ...Option) (*Client, error) {
 
 // connect makes the two HTTP clients, with and without the certificate.
 func (c *Client) connect(config Config) {
-	h := http.Client{Timeout: 15 * time.Second, Transport: newTransport()}
-	if c.http != nil {
-		h = *c.http
-	}
-	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	h.Jar = nil
-	c.http = &h
+	c.http = transport.Client(c.http)
 
-	certified := h
-	t, standard := h.Transport.(*http.Transport)
+	certified := *c.http
+	t, standard := certified.Transport.(*http.Transport)
 	switch {
 	case !config.hasCertificate():
-		if !standard && h.Transport != nil || strings.HasPrefix(c.base, "http:") {
+		if !standard && certified.Transport != nil || strings.HasPrefix(c.base, "http:") {
 			c.certified = &certified // which presents its own, or can't present any
 		}
 		return
-	case h.Transport == nil:
+	case certified.Transport == nil:
 		t = http.DefaultTransport.(*http.Transport)
 		fallthrough
 	case standard:
@@ -170,21 +156,6 @@ func (c *Client) connect(config Config) {
 		certified.Transport = t
 	}
 	c.certified = &certified
-}
-
-func newTransport() *http.Transport {
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:   5 * time.Second,
-		ResponseHeaderTimeout: 12 * time.Second,
-		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   64,
-		// WeChat Pay closes idle connections after 8 s. A POST on a connection that dies under it has an unknown
-		// outcome, so ours are closed first.
-		IdleConnTimeout: 7 * time.Second,
-	}
 }
 
 // Response is a verified answer of success.
@@ -219,7 +190,7 @@ func (c *Client) do(ctx context.Context, path, appID string, fields Fields) (*Re
 		return nil, err
 	}
 	defer resp.Body.Close()
-	body, err := readAll(resp, maxAnswer)
+	body, err := transport.ReadAll(resp, maxAnswer)
 	if err != nil {
 		return nil, uncertain(fmt.Errorf("read the answer (status %d): %w", resp.StatusCode, err))
 	}
@@ -228,19 +199,6 @@ func (c *Client) do(ctx context.Context, path, appID string, fields Fields) (*Re
 		return nil, err
 	}
 	return &Response{answer, body}, nil
-}
-
-// readAll reads an answer up to most bytes.
-func readAll(resp *http.Response, most int64) ([]byte, error) {
-	var b bytes.Buffer
-	if n := resp.ContentLength; n > 0 && n <= most {
-		b.Grow(int(n) + bytes.MinRead) // with room to find the end
-	}
-	n, err := b.ReadFrom(io.LimitReader(resp.Body, most+1))
-	if err == nil && n > most {
-		err = fmt.Errorf("the answer is longer than %d bytes", most)
-	}
-	return b.Bytes(), err
 }
 
 // sealed is a request that was signed, and what its answer must agree with.
@@ -284,7 +242,7 @@ func (c *Client) seal(appID string, fields Fields, t SignType) (sealed, error) {
 		return s, err
 	}
 	if fields.find("sign") != "" {
-		return s, &RequestError{"sign", text{"it is made here: leave it out", "由客户端生成，请勿填写"}}
+		return s, &RequestError{"sign", phrase.Text{EN: "it is made here: leave it out", ZH: "由客户端生成，请勿填写"}}
 	}
 	fields = append(fields, Field{"sign", signature(t, string(c.credentials.Key.b[:]), fields)})
 	s.body = fields.appendXML(make([]byte, 0, fields.size()))
@@ -349,9 +307,9 @@ func (c *Client) clientFor(path string) (*http.Client, error) {
 		return c.http, nil
 	}
 	if c.certified == nil {
-		return nil, notSent(&ConfigError{"Certificate", text{
-			path + " asks for the merchant API certificate: load apiclient_cert.pem and apiclient_key.pem with tls.LoadX509KeyPair",
-			path + " 需要商户API证书：用 tls.LoadX509KeyPair 加载 apiclient_cert.pem 与 apiclient_key.pem",
+		return nil, notSent(&ConfigError{"Certificate", phrase.Text{
+			EN: path + " asks for the merchant API certificate: load apiclient_cert.pem and apiclient_key.pem with tls.LoadX509KeyPair",
+			ZH: path + " 需要商户API证书：用 tls.LoadX509KeyPair 加载 apiclient_cert.pem 与 apiclient_key.pem",
 		}})
 	}
 	return c.certified, nil
@@ -360,33 +318,29 @@ func (c *Client) clientFor(path string) (*http.Client, error) {
 // send sends one request. Its errors match ErrNotSent or ErrUncertain. The caller closes the body of the answer.
 func (c *Client) send(ctx context.Context, h *http.Client, path string, body []byte) (*http.Response, error) {
 	if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#") {
-		return nil, &RequestError{"path", text{"it begins with / and holds no query", "须以 / 开头且不含查询串"}}
+		return nil, &RequestError{"path", phrase.Text{EN: "it begins with / and holds no query", ZH: "须以 / 开头且不含查询串"}}
 	}
-	// The trace tells whether a connection was there to write to: without one, nothing was sent.
-	var connected atomic.Bool
-	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }})
-	req, err := http.NewRequestWithContext(traced, http.MethodPost, c.base+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, notSent(fmt.Errorf("POST request: %w", withoutURL(err)))
+		return nil, notSent(fmt.Errorf("POST request: %w", transport.WithoutURL(err)))
 	}
 	req.Header["Content-Type"] = contentType
-	req.Header["User-Agent"] = userAgent()
+	req.Header["User-Agent"] = transport.UserAgent()
 	if err := ctx.Err(); err != nil {
 		return nil, notSent(err)
 	}
 
 	start := time.Now()
-	resp, err := h.Do(req)
+	resp, unsent, err := transport.Do(h, req)
 	if c.log.Enabled(ctx, slog.LevelDebug) {
 		status := 0
 		if err == nil {
 			status = resp.StatusCode
 		}
-		c.log.DebugContext(ctx, "wechat pay request", "path", path, "status", status, "error", withoutURL(err), "took", time.Since(start))
+		c.log.DebugContext(ctx, "wechat pay request", "path", path, "status", status, "error", err, "took", time.Since(start))
 	}
 	if err != nil {
-		err = withoutURL(err)
-		if !connected.Load() && neverConnected(h.Transport, err) {
+		if unsent {
 			return nil, notSent(err)
 		}
 		return nil, uncertain(err)
@@ -395,36 +349,3 @@ func (c *Client) send(ctx context.Context, h *http.Client, path string, body []b
 }
 
 var contentType = []string{"text/xml; charset=utf-8"}
-
-// neverConnected reports whether err proves that no connection came about, given that the trace saw none. A transport
-// of the caller's own may hide connections from the trace, so there the error itself must be one of dialling.
-func neverConnected(t http.RoundTripper, err error) bool {
-	if _, ours := t.(*http.Transport); ours || t == nil {
-		return true
-	}
-	var dial *net.OpError
-	return errors.As(err, &dial) && dial.Op == "dial"
-}
-
-// withoutURL takes the address out of an error of net/http.
-func withoutURL(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
-		return u.Err
-	}
-	return err
-}
-
-// userAgent names the version of this module that the program was built with.
-var userAgent = sync.OnceValue(func() []string {
-	const module = "github.com/fenhao-pay/fenhao"
-	version := "devel"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, m := range append(info.Deps, &info.Main) {
-			if m.Path == module && m.Version != "" && m.Version != "(devel)" {
-				version = m.Version
-			}
-		}
-	}
-	return []string{fmt.Sprintf("fenhao/%s (%s; %s) %s", version, runtime.GOOS, runtime.GOARCH, runtime.Version())}
-})

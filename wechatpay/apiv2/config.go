@@ -10,6 +10,9 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"github.com/fenhao-pay/fenhao/internal/phrase"
+	"github.com/fenhao-pay/fenhao/wechatpay/internal/rules"
 )
 
 // Config holds a merchant's credentials. See the package comment for where they come from.
@@ -89,9 +92,11 @@ func (k Key) IsZero() bool { return k.b == nil }
 // check looks for every mistake that shows without a network.
 func (c Config) check(now time.Time) error {
 	var problems []error
-	bad := func(field, en, zh string) { problems = append(problems, &ConfigError{field, text{en, zh}}) }
+	bad := func(field, en, zh string) {
+		problems = append(problems, &ConfigError{field, phrase.Text{EN: en, ZH: zh}})
+	}
 
-	if checkMerchantID("", c.MerchantID) != nil {
+	if !rules.IsMerchantNumber(c.MerchantID) {
 		bad("MerchantID", "it is the merchant number (商户号), digits alone", "应为商户号，只含数字")
 	}
 	if c.AppID != "" && checkAppID("", c.AppID) != nil {
@@ -109,13 +114,13 @@ func (c Config) check(now time.Time) error {
 	if c.SignType != "" && c.SignType != MD5 && c.SignType != HMACSHA256 {
 		bad("SignType", "it is MD5 or HMACSHA256", "应为 MD5 或 HMACSHA256")
 	}
-	if c.SubMerchantID != "" && checkMerchantID("", c.SubMerchantID) != nil {
+	if c.SubMerchantID != "" && !rules.IsMerchantNumber(c.SubMerchantID) {
 		bad("SubMerchantID", "it is the number of the sub merchant (特约商户号), digits alone", "应为特约商户号，只含数字")
 	}
 	if c.SubAppID != "" && (checkAppID("", c.SubAppID) != nil || c.SubMerchantID == "") {
 		bad("SubAppID", "it is the id of an app of SubMerchantID", "应为特约商户的 APPID，须同时填写 SubMerchantID")
 	}
-	if c.PartnerID != "" && checkMerchantID("", c.PartnerID) != nil {
+	if c.PartnerID != "" && !rules.IsMerchantNumber(c.PartnerID) {
 		bad("PartnerID", "it is a merchant number, digits alone", "应为商户号，只含数字")
 	}
 	c.checkCertificate(now, bad)
@@ -148,10 +153,10 @@ func (c Config) checkCertificate(now time.Time, bad func(field, en, zh string)) 
 			"证书与私钥不匹配：请使用同一次下载的 apiclient_cert.pem 与 apiclient_key.pem")
 	}
 	if name := cert.Subject.CommonName; name != c.MerchantID {
-		bad(field, fmt.Sprintf("it is of merchant %q, not of MerchantID", clip(name, 40)),
-			fmt.Sprintf("证书属于商户号 %q，与 MerchantID 不一致", clip(name, 40)))
+		bad(field, fmt.Sprintf("it is of merchant %q, not of MerchantID", phrase.Clip(name, 40)),
+			fmt.Sprintf("证书属于商户号 %q，与 MerchantID 不一致", phrase.Clip(name, 40)))
 	}
-	if day := cert.NotAfter.In(beijing).Format(time.DateOnly); now.After(cert.NotAfter) {
+	if day := cert.NotAfter.In(rules.Beijing).Format(time.DateOnly); now.After(cert.NotAfter) {
 		bad(field, "it expired on "+day+": make a new one at 商户平台 › 账户中心 › API安全",
 			"证书已于 "+day+" 过期：请在「商户平台 › 账户中心 › API安全」更换")
 	}

@@ -3,10 +3,13 @@ package apiv2
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/fenhao-pay/fenhao/internal/phrase"
+	"github.com/fenhao-pay/fenhao/wechatpay/internal/rules"
 )
 
 var (
@@ -124,7 +127,7 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, " %s", e.Number)
 	}
 	if e.Message != "" {
-		fmt.Fprintf(&b, ": %s", clip(redact(e.Message), 300))
+		fmt.Fprintf(&b, ": %s", phrase.Clip(phrase.Redact(e.Message), 300))
 	}
 	return b.String()
 }
@@ -142,15 +145,15 @@ func (e *Error) uncertain() bool {
 // Hint says what to do about the error, in Chinese where lang begins with "zh" and in English otherwise.
 func (e *Error) Hint(lang string) string {
 	if h, ok := hints[e.Code]; ok {
-		return h.in(lang)
+		return h.In(lang)
 	}
 	if e.uncertain() {
-		return hints[CodeSystemError].in(lang)
+		return hints[CodeSystemError].In(lang)
 	}
-	return text{
-		"WeChat Pay refused the request: read its message, mend the cause, and don't repeat the request as it is.",
-		"微信支付拒绝了该请求：请查看返回的错误描述，排除原因后再试，不要原样重试。",
-	}.in(lang)
+	return phrase.Text{
+		EN: "WeChat Pay refused the request: read its message, mend the cause, and don't repeat the request as it is.",
+		ZH: "微信支付拒绝了该请求：请查看返回的错误描述，排除原因后再试，不要原样重试。",
+	}.In(lang)
 }
 
 // httpError is the error of a status other than 200.
@@ -165,15 +168,15 @@ func httpError(status int, body []byte) *Error {
 
 // transportError is the error of return_code FAIL.
 func transportError(f Fields) *Error {
-	message := clip(f.find("return_msg"), 1024)
+	message := phrase.Clip(f.find("return_msg"), 1024)
 	return &Error{Level: LevelTransport, Status: http.StatusOK, Code: codeOfText(message), Message: message,
-		Number: clip(f.find("error_code"), 32)}
+		Number: phrase.Clip(f.find("error_code"), 32)}
 }
 
 // businessError is the error of result_code FAIL.
 func businessError(f Fields) *Error {
-	e := &Error{Level: LevelBusiness, Status: http.StatusOK, Code: CodeReturnFail, Message: clip(f.find("err_code_des"), 1024)}
-	if code := f.find("err_code"); isCode(code) {
+	e := &Error{Level: LevelBusiness, Status: http.StatusOK, Code: CodeReturnFail, Message: phrase.Clip(f.find("err_code_des"), 1024)}
+	if code := f.find("err_code"); rules.IsCode(code) {
 		e.Code = normalCode(code)
 	}
 	return e
@@ -228,16 +231,6 @@ var returnTexts = []struct {
 	{"systemerror", CodeSystemError},
 }
 
-func isCode(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
-			return false
-		}
-	}
-	return s != "" && len(s) <= 64
-}
-
 // normalCode maps the spellings of a code that differ in case and underscores to the one listed above.
 func normalCode(s string) Code {
 	if c, ok := spellings[strings.ToUpper(strings.ReplaceAll(s, "_", ""))]; ok {
@@ -261,26 +254,19 @@ var spellings = func() map[string]Code {
 }()
 
 // Codes returns every code that this package has a constant and a hint for, sorted.
-func Codes() []Code {
-	var codes []Code
-	for c := range hints {
-		codes = append(codes, c)
-	}
-	slices.Sort(codes)
-	return codes
-}
+func Codes() []Code { return slices.Sorted(maps.Keys(hints)) }
 
 // RequestError is a request that was not sent because a field of it is wrong. It matches [ErrNotSent].
 type RequestError struct {
 	Field   string // as WeChat Pay spells it, such as "total_fee"
-	problem text
+	problem phrase.Text
 }
 
 // Error names the field and the remedy.
-func (e *RequestError) Error() string { return e.Field + ": " + e.problem.en }
+func (e *RequestError) Error() string { return e.Field + ": " + e.problem.EN }
 
 // Hint is the remedy, in Chinese where lang begins with "zh" and in English otherwise.
-func (e *RequestError) Hint(lang string) string { return e.Field + ": " + e.problem.in(lang) }
+func (e *RequestError) Hint(lang string) string { return e.Field + ": " + e.problem.In(lang) }
 
 // Is reports whether target is ErrNotSent.
 func (e *RequestError) Is(target error) bool { return target == ErrNotSent }
@@ -288,25 +274,25 @@ func (e *RequestError) Is(target error) bool { return target == ErrNotSent }
 // ConfigError is a mistake in a [Config]. [NewClient] reports all of them at once, joined.
 type ConfigError struct {
 	Field   string // of Config
-	problem text
+	problem phrase.Text
 }
 
 // Error names the field and the remedy. It quotes no secret.
-func (e *ConfigError) Error() string { return e.Field + ": " + e.problem.en }
+func (e *ConfigError) Error() string { return e.Field + ": " + e.problem.EN }
 
 // Hint is the remedy, in Chinese where lang begins with "zh" and in English otherwise.
-func (e *ConfigError) Hint(lang string) string { return e.Field + ": " + e.problem.in(lang) }
+func (e *ConfigError) Hint(lang string) string { return e.Field + ": " + e.problem.In(lang) }
 
 // SignatureError says why a message is not proven to come from WeChat Pay. It matches [ErrBadSignature].
 type SignatureError struct {
-	problem text
+	problem phrase.Text
 }
 
 // Error names the reason.
-func (e *SignatureError) Error() string { return ErrBadSignature.Error() + ": " + e.problem.en }
+func (e *SignatureError) Error() string { return ErrBadSignature.Error() + ": " + e.problem.EN }
 
 // Hint is the reason and the remedy, in Chinese where lang begins with "zh" and in English otherwise.
-func (e *SignatureError) Hint(lang string) string { return e.problem.in(lang) }
+func (e *SignatureError) Hint(lang string) string { return e.problem.In(lang) }
 
 // Is reports whether target is ErrBadSignature.
 func (e *SignatureError) Is(target error) bool { return target == ErrBadSignature }
@@ -320,56 +306,3 @@ type outcomeError struct{ kind, cause error }
 
 func (e *outcomeError) Error() string   { return e.kind.Error() + ": " + e.cause.Error() }
 func (e *outcomeError) Unwrap() []error { return []error{e.kind, e.cause} }
-
-// text is a sentence in both languages.
-type text struct{ en, zh string }
-
-func (t text) in(lang string) string {
-	if len(lang) >= 2 && strings.EqualFold(lang[:2], "zh") {
-		return t.zh
-	}
-	return t.en
-}
-
-// clip cuts s to n bytes at a boundary of characters and makes blanks of control characters, so that what came from
-// outside can be shown on a line.
-func clip(s string, n int) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == utf8.RuneError {
-			return ' '
-		}
-		return r
-	}, s)
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n] + "…"
-}
-
-// redact hides every run of 28 characters or more that begins like an openid.
-func redact(s string) string {
-	isWord := func(c byte) bool {
-		return c == '_' || c == '-' || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); {
-		j := i
-		for j < len(s) && isWord(s[j]) {
-			j++
-		}
-		switch {
-		case j == i:
-			b.WriteByte(s[i])
-			j++
-		case j-i >= 28 && s[i] == 'o':
-			b.WriteString("[openid]")
-		default:
-			b.WriteString(s[i:j])
-		}
-		i = j
-	}
-	return b.String()
-}

@@ -1,5 +1,7 @@
 package apiv2
 
+import "github.com/fenhao-pay/fenhao/wechatpay/internal/transport"
+
 // For the published examples whose keys have other lengths than an API key, and for tests of what is not reached
 // otherwise.
 var (
@@ -12,7 +14,7 @@ var (
 	NotificationFields = notificationFields
 	MaxAnswer          = maxAnswer
 	MaxNotification    = maxNotification
-	NewTransport       = newTransport
+	NewTransport       = transport.New
 )
 
 // Encode is the document of fields as it is sent.

@@ -1,6 +1,7 @@
 package apiv2
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,7 +62,7 @@ func (c *Client) Micropay(ctx context.Context, r MicropayRequest) (*Transaction,
 
 // fields checks r and spells it for WeChat Pay.
 func (r MicropayRequest) fields() (Fields, error) {
-	if err := firstError(
+	if err := cmp.Or(
 		checkFen("total_fee", r.Total),
 		checkCurrency("fee_type", r.Currency),
 		checkText("body", r.Description, 1, 127),

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"github.com/fenhao-pay/fenhao/money"
 )
 
@@ -96,11 +97,11 @@ func (c *Client) ParseRefundHint(body []byte) (*RefundHint, error) {
 // decodeNotification reads what anybody may have sent.
 func decodeNotification(body []byte) (Fields, error) {
 	if len(body) > maxNotification {
-		return nil, &SignatureError{text{"it is longer than any notification", "超过通知的最大长度"}}
+		return nil, &SignatureError{phrase.Text{EN: "it is longer than any notification", ZH: "超过通知的最大长度"}}
 	}
 	f, err := decode(body, "xml")
 	if err != nil {
-		return nil, &SignatureError{text{"it is not the XML of a notification: " + err.Error(), "不是通知的 XML：" + err.Error()}}
+		return nil, &SignatureError{phrase.Text{EN: "it is not the XML of a notification: " + err.Error(), ZH: "不是通知的 XML：" + err.Error()}}
 	}
 	return f, nil
 }
@@ -143,9 +144,9 @@ func (c *Client) readPayment(f Fields, body []byte) (*Transaction, error) {
 func unambiguous(f Fields) error {
 	for i := range f {
 		if name := joinedField(f[i].Value); name != "" {
-			return &SignatureError{text{
-				"the value of " + clip(f[i].Name, 40) + " holds &" + name + "=, so that the signature fits other fields as well",
-				clip(f[i].Name, 40) + " 的值中含有 &" + name + "=，同一签名可对应不同字段",
+			return &SignatureError{phrase.Text{
+				EN: "the value of " + phrase.Clip(f[i].Name, 40) + " holds &" + name + "=, so that the signature fits other fields as well",
+				ZH: phrase.Clip(f[i].Name, 40) + " 的值中含有 &" + name + "=，同一签名可对应不同字段",
 			}}
 		}
 	}
@@ -176,11 +177,11 @@ var notificationFields = []string{
 
 func (c *Client) readRefundHint(f Fields) (*RefundHint, error) {
 	// One error for whatever is wrong with the encrypted part: it is no oracle for whoever tries.
-	refused := &SignatureError{text{
-		"its req_info was not encrypted with the API key of this merchant", "req_info 不是用该商户的 API 密钥加密的",
+	refused := &SignatureError{phrase.Text{
+		EN: "its req_info was not encrypted with the API key of this merchant", ZH: "req_info 不是用该商户的 API 密钥加密的",
 	}}
 	if f.find("return_code") != "SUCCESS" || f.find("req_info") == "" {
-		return nil, &SignatureError{text{"it has no req_info", "缺少 req_info"}}
+		return nil, &SignatureError{phrase.Text{EN: "it has no req_info", ZH: "缺少 req_info"}}
 	}
 	var inner Fields
 	err := error(refused)

@@ -2,6 +2,7 @@ package apiv2
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -10,7 +11,9 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"github.com/fenhao-pay/fenhao/money"
+	"github.com/fenhao-pay/fenhao/wechatpay/internal/rules"
 )
 
 // TradeType is the way in which an order is paid.
@@ -202,25 +205,25 @@ func (r OrderRequest) check(now time.Time) error {
 	switch r.TradeType {
 	case TradeJSAPI:
 		if r.OpenID == "" && r.SubOpenID == "" {
-			return &RequestError{"openid", text{
-				"JSAPI needs the buyer's openid under the appid of the order", "JSAPI 下单需要用户在该 APPID 下的 openid",
+			return &RequestError{"openid", phrase.Text{
+				EN: "JSAPI needs the buyer's openid under the appid of the order", ZH: "JSAPI 下单需要用户在该 APPID 下的 openid",
 			}}
 		}
 	case TradeNative:
 		if r.ProductID == "" {
-			return &RequestError{"product_id", text{"NATIVE needs the id of the goods", "NATIVE 下单需要商品ID"}}
+			return &RequestError{"product_id", phrase.Text{EN: "NATIVE needs the id of the goods", ZH: "NATIVE 下单需要商品ID"}}
 		}
 	case TradeMWeb:
 		if r.SceneInfo.H5.Type == "" {
-			return &RequestError{"scene_info", text{
-				"MWEB needs H5, with its Type: Wap, IOS or Android", "MWEB 下单需要 H5 场景信息及其类型 Wap、IOS 或 Android",
+			return &RequestError{"scene_info", phrase.Text{
+				EN: "MWEB needs H5, with its Type: Wap, IOS or Android", ZH: "MWEB 下单需要 H5 场景信息及其类型 Wap、IOS 或 Android",
 			}}
 		}
 	case TradeApp:
 	default:
-		return &RequestError{"trade_type", text{"it is JSAPI, NATIVE, MWEB or APP", "应为 JSAPI、NATIVE、MWEB 或 APP"}}
+		return &RequestError{"trade_type", phrase.Text{EN: "it is JSAPI, NATIVE, MWEB or APP", ZH: "应为 JSAPI、NATIVE、MWEB 或 APP"}}
 	}
-	return firstError(
+	return cmp.Or(
 		checkFen("total_fee", r.Total),
 		checkCurrency("fee_type", r.Currency),
 		checkText("body", r.Description, 1, 127),
@@ -243,23 +246,23 @@ func (d OrderDetail) encode() (string, error) {
 		return "", nil
 	}
 	if d.CostPrice < 0 {
-		return "", &RequestError{"detail.cost_price", text{"it is negative", "不能为负数"}}
+		return "", &RequestError{"detail.cost_price", phrase.Text{EN: "it is negative", ZH: "不能为负数"}}
 	}
 	if err := checkToken("detail.receipt_id", d.ReceiptID, 0, 32); err != nil {
 		return "", err
 	}
 	if len(d.Goods) == 0 {
-		return "", &RequestError{"detail.goods_detail", text{"it names no goods", "缺少商品"}}
+		return "", &RequestError{"detail.goods_detail", phrase.Text{EN: "it names no goods", ZH: "缺少商品"}}
 	}
 	for i, g := range d.Goods {
 		field := fmt.Sprintf("detail.goods_detail[%d].", i)
 		if g.Quantity < 1 {
-			return "", &RequestError{field + "quantity", text{"it is at least 1", "至少为 1"}}
+			return "", &RequestError{field + "quantity", phrase.Text{EN: "it is at least 1", ZH: "至少为 1"}}
 		}
 		if g.UnitPrice < 0 {
-			return "", &RequestError{field + "price", text{"it is negative", "不能为负数"}}
+			return "", &RequestError{field + "price", phrase.Text{EN: "it is negative", ZH: "不能为负数"}}
 		}
-		if err := firstError(
+		if err := cmp.Or(
 			checkToken(field+"goods_id", g.MerchantGoodsID, 1, 32),
 			checkToken(field+"wxpay_goods_id", g.WechatpayGoodsID, 0, 32),
 			checkText(field+"goods_name", g.Name, 0, 256),
@@ -276,7 +279,7 @@ func (s SceneInfo) encode() (string, error) {
 		return "", nil
 	}
 	if s.H5 != (H5Info{}) {
-		if err := firstError(
+		if err := cmp.Or(
 			checkToken("scene_info.h5_info.type", s.H5.Type, 1, 32),
 			checkToken("scene_info.h5_info.wap_url", s.H5.WapURL, 0, 256),
 			checkText("scene_info.h5_info.wap_name", s.H5.WapName, 0, 256),
@@ -288,7 +291,7 @@ func (s SceneInfo) encode() (string, error) {
 		}
 	}
 	if s.Store != (StoreInfo{}) {
-		if err := firstError(
+		if err := cmp.Or(
 			checkText("scene_info.store_info.id", s.Store.ID, 1, 32),
 			checkText("scene_info.store_info.name", s.Store.Name, 0, 256),
 			checkText("scene_info.store_info.area_code", s.Store.AreaCode, 0, 32),
@@ -310,7 +313,7 @@ func encodeJSON(field string, v any, most int) (string, error) {
 	}
 	s := string(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
 	if len(s) > most {
-		return "", tooLong(field, s, most)
+		return "", refuse(field, rules.TooLong(s, most))
 	}
 	return s, nil
 }

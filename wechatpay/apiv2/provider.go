@@ -1,5 +1,7 @@
 package apiv2
 
+import "cmp"
+
 // SubMerchant is a merchant that a service provider (服务商) takes payments for (特约商户).
 type SubMerchant struct {
 	ID    string // sub_mch_id
@@ -30,7 +32,7 @@ func (c *Client) ForApp(appID string) *Client {
 
 // check checks the sub merchant, which For does not.
 func (m SubMerchant) check() error {
-	return firstError(checkMerchantID("sub_mch_id", m.ID), checkToken("sub_appid", m.AppID, 0, 32))
+	return cmp.Or(checkMerchantID("sub_mch_id", m.ID), checkToken("sub_appid", m.AppID, 0, 32))
 }
 
 // merchant returns the merchant whose money it is, and the provider that acts for it or "".

@@ -1,6 +1,7 @@
 package apiv2
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 	"github.com/fenhao-pay/fenhao/money"
 )
 
@@ -112,7 +114,7 @@ func (c *Client) Refund(ctx context.Context, r RefundRequest) (*Refund, error) {
 
 // fields checks r and spells it for WeChat Pay.
 func (r RefundRequest) fields() (Fields, error) {
-	if err := firstError(
+	if err := cmp.Or(
 		checkOrderNumbers(r.OutTradeNo, r.TransactionID),
 		checkOutRefundNo(r.OutRefundNo),
 		checkFen("total_fee", r.Total),
@@ -124,14 +126,14 @@ func (r RefundRequest) fields() (Fields, error) {
 		return nil, err
 	}
 	if r.Amount > r.Total {
-		return nil, &RequestError{"refund_fee", text{
-			fmt.Sprintf("a refund of %s is more than the order's %s", r.Amount, r.Total),
-			fmt.Sprintf("退款 %s 元超过订单金额 %s 元", r.Amount, r.Total),
+		return nil, &RequestError{"refund_fee", phrase.Text{
+			EN: fmt.Sprintf("a refund of %s is more than the order's %s", r.Amount, r.Total),
+			ZH: fmt.Sprintf("退款 %s 元超过订单金额 %s 元", r.Amount, r.Total),
 		}}
 	}
 	if r.FundsAccount != "" && r.FundsAccount != UnsettledFunds && r.FundsAccount != RechargeFunds {
-		return nil, &RequestError{"refund_account", text{
-			"it is UnsettledFunds or RechargeFunds", "应为 UnsettledFunds 或 RechargeFunds",
+		return nil, &RequestError{"refund_account", phrase.Text{
+			EN: "it is UnsettledFunds or RechargeFunds", ZH: "应为 UnsettledFunds 或 RechargeFunds",
 		}}
 	}
 	f := make(Fields, 0, 16)

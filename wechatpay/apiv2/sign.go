@@ -1,6 +1,7 @@
 package apiv2
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/md5" // WeChat Pay's choice; HMAC-SHA256 is ours
 	"crypto/sha256"
@@ -10,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 )
 
 // SignType is an algorithm of signatures, as WeChat Pay spells it.
@@ -86,18 +89,18 @@ func upperHex(sum []byte) string {
 func verify(sorted Fields, types []SignType, keys []Key) error {
 	given := sorted.find("sign")
 	if given == "" {
-		return &SignatureError{problem: text{"it has no sign", "缺少 sign"}}
+		return &SignatureError{problem: phrase.Text{EN: "it has no sign", ZH: "缺少 sign"}}
 	}
 	i := slices.IndexFunc(types, func(t SignType) bool { return t.length() == len(given) })
 	if i < 0 {
-		return &SignatureError{problem: text{
-			"the sign is not one of " + string(types[0]) + ": was it made with another sign_type?",
-			"签名不是 " + string(types[0]) + "：是否使用了其他 sign_type？",
+		return &SignatureError{problem: phrase.Text{
+			EN: "the sign is not one of " + string(types[0]) + ": was it made with another sign_type?",
+			ZH: "签名不是 " + string(types[0]) + "：是否使用了其他 sign_type？",
 		}}
 	}
 	if named := sorted.find("sign_type"); named != "" && named != string(types[i]) {
-		return &SignatureError{problem: text{
-			"its sign_type does not fit its sign", "sign_type 与 sign 不符",
+		return &SignatureError{problem: phrase.Text{
+			EN: "its sign_type does not fit its sign", ZH: "sign_type 与 sign 不符",
 		}}
 	}
 	for _, k := range keys {
@@ -106,9 +109,9 @@ func verify(sorted Fields, types []SignType, keys []Key) error {
 			return nil
 		}
 	}
-	return &SignatureError{problem: text{
-		"the sign is wrong: is the API key the one of this merchant (32 characters, not the APIv3 key)?",
-		"签名错误：API 密钥是否属于该商户（32 位，不是 APIv3 密钥）？",
+	return &SignatureError{problem: phrase.Text{
+		EN: "the sign is wrong: is the API key the one of this merchant (32 characters, not the APIv3 key)?",
+		ZH: "签名错误：API 密钥是否属于该商户（32 位，不是 APIv3 密钥）？",
 	}}
 }
 
@@ -127,7 +130,7 @@ func (c Credentials) Sign(fields Fields) (string, error) {
 	}
 	fields = slices.Clone(fields)
 	if twice := fields.sort(); twice != "" {
-		return "", fmt.Errorf("sign: the field %s is there twice", clip(twice, 40))
+		return "", fmt.Errorf("sign: the field %s is there twice", phrase.Clip(twice, 40))
 	}
 	return signature(c.SignType, string(c.Key.b[:]), fields), nil
 }
@@ -148,7 +151,7 @@ type PayParameters struct {
 //
 // Source: v2 manual, "小程序调起支付" (chapter 7_7).
 func (c Credentials) PayParameters(appID, prepayID string, at time.Time, nonce string) (PayParameters, error) {
-	if err := firstError(c.check(), checkAppID("appId", appID), checkPrepayID("prepay_id", prepayID)); err != nil {
+	if err := cmp.Or(c.check(), checkAppID("appId", appID), checkPrepayID("prepay_id", prepayID)); err != nil {
 		return PayParameters{}, err
 	}
 	p := PayParameters{
@@ -180,7 +183,7 @@ type AppParameters struct {
 //
 // Source: v2 manual, "APP调起支付" (chapter 9_12).
 func (c Credentials) AppParameters(appID, partnerID, prepayID string, at time.Time, nonce string) (AppParameters, error) {
-	if err := firstError(c.check(), checkAppID("appid", appID), checkMerchantID("partnerid", partnerID),
+	if err := cmp.Or(c.check(), checkAppID("appid", appID), checkMerchantID("partnerid", partnerID),
 		checkPrepayID("prepayid", prepayID)); err != nil {
 		return AppParameters{}, err
 	}
@@ -201,10 +204,10 @@ func (c Credentials) AppParameters(appID, partnerID, prepayID string, at time.Ti
 
 func (c Credentials) check() error {
 	if c.Key.IsZero() {
-		return notSent(&ConfigError{"Key", text{"it is missing", "缺少 API 密钥"}})
+		return notSent(&ConfigError{"Key", phrase.Text{EN: "it is missing", ZH: "缺少 API 密钥"}})
 	}
 	if c.SignType != MD5 && c.SignType != HMACSHA256 {
-		return notSent(&ConfigError{"SignType", text{"it is MD5 or HMACSHA256", "应为 MD5 或 HMACSHA256"}})
+		return notSent(&ConfigError{"SignType", phrase.Text{EN: "it is MD5 or HMACSHA256", ZH: "应为 MD5 或 HMACSHA256"}})
 	}
 	return nil
 }

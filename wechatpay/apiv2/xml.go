@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/fenhao-pay/fenhao/internal/phrase"
 )
 
 // Field is one element of a message: <name>value</name>.
@@ -177,7 +179,7 @@ func decode(data []byte, root string) (Fields, error) {
 		return nil, fmt.Errorf("something follows </%s>", root)
 	}
 	if twice := fields.sort(); twice != "" {
-		return nil, fmt.Errorf("the element %s is there twice", clip(twice, 40))
+		return nil, fmt.Errorf("the element %s is there twice", phrase.Clip(twice, 40))
 	}
 	return fields, nil
 }
@@ -230,13 +232,13 @@ func (d *decoder) element() (f Field, err error) {
 		return f, nil
 	}
 	if !d.skip(">") {
-		return f, fmt.Errorf("the tag <%s> has attributes, a namespace or no end", clip(f.Name, 40))
+		return f, fmt.Errorf("the tag <%s> has attributes, a namespace or no end", phrase.Clip(f.Name, 40))
 	}
 	if f.Value, err = d.value(); err != nil {
-		return f, fmt.Errorf("the element %s: %w", clip(f.Name, 40), err)
+		return f, fmt.Errorf("the element %s: %w", phrase.Clip(f.Name, 40), err)
 	}
 	if !d.skip("</") || !d.skip(f.Name) || !d.end() {
-		return f, fmt.Errorf("the element %s is not ended, or holds more than text", clip(f.Name, 40))
+		return f, fmt.Errorf("the element %s is not ended, or holds more than text", phrase.Clip(f.Name, 40))
 	}
 	return f, nil
 }

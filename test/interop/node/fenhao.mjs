@@ -3,6 +3,7 @@
 import { spawn, execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { Agent } from 'node:https';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -81,6 +82,16 @@ export async function open() {
   }
 }
 
+/** clients are the ways to the sandbox that fenhao() returns when it is there: each resolves to settings of the SDK. */
+export const clients = (fenhao) => ({
+  'by address': async () => ({ baseURL: fenhao().sandbox }),
+  'by proxy': async () => {
+    const { hostname, port } = new URL(fenhao().proxy);
+    const ca = await readFile(path.join(fenhao().folder, 'ca.pem'));
+    return { proxy: { protocol: 'http', host: hostname, port: Number(port) }, httpsAgent: new Agent({ ca }) };
+  },
+});
+
 /** openID logs a user in at the mini program and resolves to who it is. */
 export async function openID({ sandbox, merchant, control }, user) {
   const app = merchant.apps[0];
@@ -101,7 +112,7 @@ export async function mailbox() {
     req.on('end', () => {
       const d = { headers: req.headers, body: Buffer.concat(parts).toString() };
       if (waiting.length) waiting.shift()(d); else arrived.push(d);
-      res.writeHead(204).end();
+      if (d.body.startsWith('<')) res.end('<xml><return_code>SUCCESS</return_code></xml>'); else res.writeHead(204).end(); // API v2, v3
     });
   });
   await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });

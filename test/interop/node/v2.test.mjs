@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import wechatpay from 'wechatpay-axios-plugin';
-import { open } from './fenhao.mjs';
+import { clients, mailbox, open, openID } from './fenhao.mjs';
 
-const { Formatter, Hash, Transformer } = wechatpay;
+const { Formatter, Hash, Transformer, Wechatpay } = wechatpay;
 
 let fenhao;
 before(async () => { fenhao = await open(); });
@@ -56,3 +56,53 @@ for (const type of ['MD5', 'HMAC-SHA256']) {
     });
   });
 }
+
+describe('at the sandbox', () => {
+  for (const type of ['MD5', 'HMAC-SHA256']) {
+    for (const [way, config] of Object.entries(clients(() => fenhao))) {
+      test(`a purchase ${way}, ${type}`, async (t) => {
+        const m = fenhao.merchant;
+        const shop = new Wechatpay({
+          mchid: m.id, serial: m.certificate_serial, privateKey: m.private_key, certs: { [m.public_key_id]: m.public_key }, secret: m.apiv2_key, ...await config(),
+        });
+        const box = await mailbox();
+        t.after(() => box.close());
+        const user = '小明';
+        const common = { appid: m.apps[0].id, mch_id: m.id, sign_type: type };
+        const number = `AXIOS-${type}-${way.length}`;
+        const order = {
+          ...common, body: '咖啡 "大杯" & <冰>', out_trade_no: number, attach: '桌号=7&加糖=否', notify_url: box.url, total_fee: 1999,
+          spbill_create_ip: '14.23.150.211', trade_type: 'JSAPI', openid: await openID(fenhao, user),
+        };
+        const query = (no) => shop.v2.pay.orderquery({ ...common, out_trade_no: no });
+
+        await assert.rejects(query(number), ({ response }) => response?.data?.err_code === 'ORDERNOTEXIST');
+        const { data: { prepay_id: prepayID } } = await shop.v2.pay.unifiedorder(order);
+        assert.equal((await query(number)).data.trade_state, 'NOTPAY');
+        const phone = {
+          appId: common.appid, timeStamp: `${Formatter.timestamp()}`, nonceStr: Formatter.nonce(), package: `prepay_id=${prepayID}`, signType: type,
+        };
+        const paid = await fenhao.control('POST', 'request-payment', {
+          app_id: common.appid, user, ...phone, paySign: Hash.sign(type, phone, m.apiv2_key), action: 'pay',
+        });
+        assert.equal(paid.errMsg, 'requestPayment:ok', paid.reason);
+
+        const told = Transformer.toObject((await box.next()).body);
+        assert.equal(told.sign, Hash.sign(type, told, m.apiv2_key));
+        assert.deepEqual(
+          [told.out_trade_no, told.result_code, told.total_fee, told.attach, told.openid, told.mch_id],
+          [number, 'SUCCESS', '1999', order.attach, order.openid, m.id],
+        );
+        const asked = (await query(number)).data;
+        assert.deepEqual([asked.transaction_id, asked.trade_state], [told.transaction_id, 'SUCCESS']);
+        await assert.rejects(shop.v2.pay.closeorder({ ...common, out_trade_no: number }), ({ response }) => response?.data?.err_code === 'ORDERPAID');
+
+        const other = { ...order, out_trade_no: `${number}-2` };
+        await shop.v2.pay.unifiedorder(other);
+        await fenhao.control('POST', 'clock', { advance: '6m' }); // WeChat Pay closes orders after five minutes
+        await shop.v2.pay.closeorder({ ...common, out_trade_no: other.out_trade_no });
+        assert.equal((await query(other.out_trade_no)).data.trade_state, 'CLOSED');
+      });
+    }
+  }
+});

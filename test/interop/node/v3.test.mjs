@@ -3,14 +3,12 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { Agent } from 'node:https';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import wechatpay from 'wechatpay-axios-plugin';
-import { mailbox, open, openID } from './fenhao.mjs';
+import { clients, mailbox, open, openID } from './fenhao.mjs';
 
 const { Wechatpay, Rsa, Aes, Formatter } = wechatpay;
 
@@ -27,16 +25,6 @@ const platform = (m) => ({
   ...Object.fromEntries(m.platform_certificates.map((c) => [c.serial, c.certificate])), [m.public_key_id]: m.public_key,
 });
 
-/** clients are the ways to the sandbox. */
-const clients = {
-  'by address': () => ({ baseURL: fenhao.sandbox }),
-  'by proxy': async () => {
-    const { hostname, port } = new URL(fenhao.proxy);
-    const ca = await readFile(path.join(fenhao.folder, 'ca.pem'));
-    return { proxy: { protocol: 'http', host: hostname, port: Number(port) }, httpsAgent: new Agent({ ca }) };
-  },
-};
-
 describe('at the sandbox', () => {
   let orders = 0;
   const code = (want) => ({ response }) => {
@@ -44,7 +32,7 @@ describe('at the sandbox', () => {
     return true;
   };
 
-  for (const [way, config] of Object.entries(clients)) {
+  for (const [way, config] of Object.entries(clients(() => fenhao))) {
     test(`a purchase ${way}`, async (t) => {
       const m = fenhao.merchant;
       const shop = new Wechatpay({ mchid: m.id, serial: m.certificate_serial, privateKey: m.private_key, certs: platform(m), ...await config() });
@@ -111,7 +99,7 @@ describe('at the sandbox', () => {
     });
   }
 
-  for (const [way, config] of Object.entries(clients)) {
+  for (const [way, config] of Object.entries(clients(() => fenhao))) {
     test(`the certificates, downloaded ${way} by one who has none`, async () => {
       const m = fenhao.merchant;
       const settings = { mchid: m.id, serial: m.certificate_serial, privateKey: m.private_key, certs: { any: undefined }, ...await config() };
