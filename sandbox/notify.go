@@ -38,7 +38,7 @@ type NotificationStatus string
 
 const (
 	NotificationPending  NotificationStatus = "pending"  // an attempt is due or under way
-	NotificationAccepted NotificationStatus = "accepted" // answered 200 or 204 in time
+	NotificationAccepted NotificationStatus = "accepted" // answered 200 or 204 in time, in v2 SUCCESS
 	NotificationGivenUp  NotificationStatus = "given_up" // not accepted in 16 attempts
 	NotificationDropped  NotificationStatus = "dropped"  // a fault kept it from being sent
 )

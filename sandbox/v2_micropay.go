@@ -159,7 +159,8 @@ func (s *Sandbox) microPay(c *callV2) answerV2 {
 	}
 	s.books.put(o)
 	s.save(kindOrder, o)
-	s.recordHeld(Entry{Kind: "state", Name: "order.created", OutTradeNo: o.OutTradeNo, Summary: string(o.State) + " " + o.Amount.String()})
+	s.recordHeld(Entry{Kind: "state", Name: "order.created", OutTradeNo: o.OutTradeNo,
+		Summary: string(o.State) + " " + o.Amount.String()})
 	if o.State == StateUserPaying {
 		return refuses("USERPAYING")
 	}
