@@ -331,8 +331,12 @@ func TestCertificates(t *testing.T) {
 		t.Errorf("rotate: %d", status)
 	}
 	after, r := get()
-	if len(after) != 2 || after[old] == "" || r.header.Get("Wechatpay-Serial") == old || after[r.header.Get("Wechatpay-Serial")] == "" {
+	if len(after) != 2 || after[old] == "" || r.header.Get("Wechatpay-Serial") != old {
 		t.Errorf("after a rotation %d, signed by %s", len(after), r.header.Get("Wechatpay-Serial"))
+	}
+	// The list is signed by the certificate that a running client knows, everything else by the new one.
+	if serial := w.call("POST", "/v3/pay/transactions/jsapi", w.orderBody("rotated_1", nil)).header.Get("Wechatpay-Serial"); serial == old || after[serial] == "" {
+		t.Errorf("an order is answered under %s", serial)
 	}
 
 	// In the middle of the change to the public key, the request says which.

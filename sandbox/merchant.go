@@ -117,6 +117,15 @@ func (m *merchant) signer(asked string) (serial string, key *rsa.PrivateKey) {
 	return p.serial, p.key
 }
 
+// listSigner is the key that signs the list of certificates: the oldest that is still in it. A client that is running
+// knows it, and can so verify the list that brings the new one; a client that knows none finds it in the list.
+func (m *merchant) listSigner(asked string) (serial string, key *rsa.PrivateKey) {
+	if m.Mode == ModePublicKey || asked == m.PublicKeyID {
+		return m.PublicKeyID, m.public
+	}
+	return m.platforms[0].serial, m.platforms[0].key
+}
+
 // Merchants are the merchants in the order in which they came.
 func (s *Sandbox) Merchants() []Merchant {
 	s.mu.Lock()

@@ -435,7 +435,11 @@ func (s *Sandbox) dress(w http.ResponseWriter, c *call, a answer) (cut bool, err
 	if c.merchant == nil || !fine && !s.signErrors {
 		return false, nil
 	}
-	serial, key := c.merchant.signer(c.request.Header.Get("Wechatpay-Serial"))
+	signer := c.merchant.signer
+	if c.op.name == "v3.certificates" {
+		signer = c.merchant.listSigner
+	}
+	serial, key := signer(c.request.Header.Get("Wechatpay-Serial"))
 	signature, err := s.signAnswer(h, serial, key, a.body)
 	if err != nil || !fine {
 		return false, err
