@@ -183,7 +183,10 @@ function label(e) {
   }
   if (e.kind === 'notification') return t(/REFUND/.test(e.summary ?? '') ? 'notification.refund' : 'notification.attempt');
   if (e.kind === 'user') return t('act.' + (e.name === 'login' ? 'login' : outcome(e)));
-  if (e.kind === 'state' && has('state.' + e.name?.replace(/^\w+\./, ''))) return t('state.' + e.name.replace(/^\w+\./, ''));
+  if (e.kind === 'state') { // a refund's states have names of their own: that it closes does not close the order
+    const key = 'state.' + (e.name ?? '').replace(/^(order|certificates|balance)\./, '');
+    if (has(key)) return t(key);
+  }
   if (e.kind === 'clock') return t(e.name === 'sandbox.reset' ? 'clock.reset' : 'clock.moved');
   if (e.kind === 'fault') {
     const what = (e.name ?? '').replace(/^fault\./, '');
