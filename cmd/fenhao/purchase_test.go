@@ -524,7 +524,7 @@ func TestLoginErrors(t *testing.T) {
 			t.Error(status)
 		}
 		w.stop() // seven days of looking what is due would take their time
-		time.Sleep(pay.SessionLife)
+		time.Sleep(pay.SessionLife) // virtual
 		w.start()
 		if status := w.call("GET", "/mp/v1/session", ming.token, nil, nil); status != 401 {
 			t.Errorf("an expired session: %d", status)

@@ -167,7 +167,8 @@ func (o Order) Intend(outTradeNo string, now time.Time) (Order, []Effect, error)
 	if err := o.Payable(now); err != nil {
 		return o, nil, err
 	}
-	o, _ = o.with(outTradeNo, func(a *Attempt) { a.AskedAt = now })
+	// Each call shows, even two within a millisecond: see Refused.
+	o, _ = o.with(outTradeNo, func(a *Attempt) { a.AskedAt = later(now, a.AskedAt.Add(time.Millisecond)) })
 	o.Due = sooner(o.Due, now.Add(firstLook))
 	return o, nil, nil
 }
@@ -325,9 +326,10 @@ func (o Order) Absent(outTradeNo string, now time.Time) (Order, []Effect, error)
 		OrderID: o.ID, Expected: "an order", Got: "none", CreatedAt: now}, now)
 }
 
-// Refused records that WeChat refused the very first Prepay of the attempt: it was never told of it, for certain.
+// Refused records that WeChat refused the very first Prepay of the attempt: it was never told of it, for certain. It
+// changes nothing when another call has left meanwhile, because that one may have been taken.
 func (o Order) Refused(outTradeNo string, now time.Time) (Order, []Effect, error) {
-	if a, ok := o.Attempt(outTradeNo); !ok || a.Status != AttemptUnknown {
+	if a, ok := o.Attempt(outTradeNo); !ok || a.Status != AttemptUnknown || a.AskedAt.After(a.CreatedAt) {
 		return o, nil, nil
 	}
 	return o.Void(outTradeNo, now)

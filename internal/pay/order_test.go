@@ -212,6 +212,20 @@ func TestAbsentIsBelievedLate(t *testing.T) {
 	}
 }
 
+// Two taps at once: the refusal of one call proves nothing while the other is under way.
+func TestRefusedIsBelievedOfTheOnlyCall(t *testing.T) {
+	t.Parallel()
+	o, _ := newOrder(Order{ID: "ord_1", MerchantID: "1900000001", AppID: "wx0123456789abcdef", OpenID: "o", Total: 1, ExpiresAt: noon.Add(5 * time.Minute)}, "", "", noon)
+	no := o.Current().OutTradeNo
+	if got := must(o.Refused(no, noon))(t); got.Status != Closed {
+		t.Errorf("the only call was refused: %s", got.Status)
+	}
+	two := must(o.Intend(no, noon))(t) // within the same millisecond
+	if got := must(two.Refused(no, noon))(t); got.Status != Pending || got.Due.IsZero() {
+		t.Errorf("one of two calls was refused: %s", got.Status)
+	}
+}
+
 // Whatever happens, a payment within three minutes of handing out parameters is asked for at most 8 seconds later.
 func TestSilenceIsShort(t *testing.T) {
 	t.Parallel()

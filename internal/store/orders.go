@@ -73,8 +73,8 @@ func (t *tx) insertOrder(o pay.Order) error {
 	if err != nil {
 		return err
 	}
-	err = t.exec(`INSERT INTO orders (`+orderColumns+`, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-		$13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, 1)`,
+	err = t.exec(`INSERT INTO orders (`+orderColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+		$13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)`,
 		string(o.ID), o.MerchantID, o.AppID, string(o.UserID), o.OpenID, string(o.Channel), string(o.Method), int64(o.Total), o.Currency,
 		o.Description, string(items), o.Reference, o.Attach, string(metadata), ms(o.ExpiresAt), ms(o.CreatedAt), string(o.Status),
 		text(o.TransactionID), ms(o.PaidAt), ms(o.ClosedAt), bit(o.Late), bit(o.Flagged), bit(o.Frozen), ms(o.IssuedAt), ms(o.Due), o.Misses)
@@ -122,7 +122,7 @@ func (s *Store) UpdateOrder(ctx context.Context, id pay.OrderID, step pay.Step) 
 // saveOrder writes what a step changed. What never changes is not written, so that it can't.
 func (t *tx) saveOrder(before, after pay.Order) error {
 	err := t.exec(`UPDATE orders SET status = $2, transaction_id = $3, paid_at = $4, closed_at = $5, late = $6, flagged = $7,
-		frozen = $8, issued_at = $9, due_at = $10, misses = $11, version = version + 1 WHERE id = $1`,
+		frozen = $8, issued_at = $9, due_at = $10, misses = $11 WHERE id = $1`,
 		string(after.ID), string(after.Status), text(after.TransactionID), ms(after.PaidAt), ms(after.ClosedAt), bit(after.Late),
 		bit(after.Flagged), bit(after.Frozen), ms(after.IssuedAt), ms(after.Due), after.Misses)
 	if err != nil {

@@ -62,7 +62,6 @@ CREATE TABLE orders (
     issued_at      INTEGER,
     due_at         INTEGER,
     misses         INTEGER NOT NULL,
-    version        INTEGER NOT NULL,
     CHECK ((status = 'paid') = (transaction_id IS NOT NULL)),
     CHECK (status <> 'pending' OR due_at IS NOT NULL) -- nothing that is open is ever forgotten
 ) STRICT;
