@@ -523,7 +523,7 @@ func TestLoginErrors(t *testing.T) {
 		if status := w.call("GET", "/mp/v1/session", ming.token, nil, nil); status != 200 {
 			t.Error(status)
 		}
-		w.stop() // seven days of looking what is due would take their time
+		w.stop()                    // seven days of looking what is due would take their time
 		time.Sleep(pay.SessionLife) // virtual
 		w.start()
 		if status := w.call("GET", "/mp/v1/session", ming.token, nil, nil); status != 401 {
